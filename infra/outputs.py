@@ -1,0 +1,22 @@
+"""Names and types of the stack outputs. Imports no pulumi, so that runbooks may read it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Outputs(msgspec.Struct, frozen=True):
+    """What `pulumi up` leaves behind, as `pulumi stack output --json` prints it.
+
+    Ids are Cloudflare's: `api_version` and `maintenance_version` are version UUIDs, `web_deployment` a
+    Pages deployment UUID, `zone_id` and `hyperdrive_id` 32 hexadecimal digits.
+    """
+
+    api_worker: str
+    api_version: str
+    api_live_version: str
+    maintenance_version: str
+    web_project: str
+    web_deployment: str
+    hyperdrive_id: str
+    zone_id: str

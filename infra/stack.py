@@ -1,0 +1,217 @@
+"""The shape of a stack file (`Pulumi.<stack>.yaml`): every value of one environment, as frozen typed data.
+
+Imports no pulumi: `infra.settings` fills it from `pulumi.Config`, `runbooks.model.settings` from the file itself,
+so that runbooks work while Pulumi's backend is down. A field that has no default must be in every stack file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+HostName = Annotated[str, Meta(pattern=r"^(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+UrlPath = Annotated[str, Meta(pattern=r"^/")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
+Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Arguments = tuple[str, ...]
+"""A command as an argument list; `python` as its first word means the interpreter that runs us."""
+
+
+class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Refuse unknown keys and later changes: what all parts of a stack file have in common."""
+
+
+class Product(Frozen):
+    """The product that is operated."""
+
+    name: Name
+    title: str
+
+
+class Endpoints(Frozen):
+    """Where the providers answer. `None`: the public name itself (TLS for `edge`, the system's resolver)."""
+
+    supabase: Url
+    edge: Url | None
+    resolver: str | None
+
+
+class Health(Frozen):
+    """The health contract: `GET path` answers 200 and JSON with these values, no older than `fresh_seconds`."""
+
+    path: UrlPath
+    status: str
+    message: str
+    fresh_seconds: Seconds
+
+
+class Smoke(Frozen):
+    """One request that shows that the service works: `GET path` answers `status`, and `contains` in its body."""
+
+    path: UrlPath
+    status: int = 200
+    contains: str | None = None
+
+
+class Api(Frozen):
+    """The Worker: `build` prints one ES module on standard output."""
+
+    name: Name
+    host: HostName
+    build: Arguments
+    compatibility_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    compatibility_flags: tuple[str, ...]
+    crons: tuple[str, ...]
+    variables: dict[str, str]
+    retry_after_seconds: int
+    health: Health
+    smoke: tuple[Smoke, ...]
+
+
+class Web(Frozen):
+    """The Pages site: the files of `folder` as they are."""
+
+    name: Name
+    host: HostName
+    folder: str
+    branch: str
+    smoke: tuple[Smoke, ...]
+
+
+class Record(Frozen):
+    """A DNS record beside those of the services. `ttl` in seconds, 1 means automatic."""
+
+    name: HostName
+    type: str
+    ttl: int
+    content: str | None = None
+    data: dict[str, Any] | None = None
+    priority: int | None = None
+    proxied: bool = False
+    comment: str | None = None
+
+
+class Heartbeat(Frozen):
+    """The row that the application writes on schedule: proves that nothing later than the point came back."""
+
+    table: str
+    column: str
+    interval_seconds: Seconds
+
+
+class Check(Frozen):
+    """A statement about healthy data: `sql` returns a single true."""
+
+    name: str
+    sql: str
+
+
+class Database(Frozen):
+    """The Supabase project. `schema` is a file, `seed` prints SQL on standard output."""
+
+    project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
+    hyperdrive: Name
+    schema: str
+    seed: Arguments
+    operator_cidrs: tuple[str, ...]
+    heartbeat: Heartbeat
+    checks: tuple[Check, ...]
+
+
+class Objectives(Frozen):
+    """Recovery time objective and recovery point objective."""
+
+    rto_seconds: Seconds
+    rpo_seconds: Seconds
+
+
+class Contacts(Frozen):
+    """Roles, never persons; `time_zone` (IANA) is the one in which points are shown beside UTC."""
+
+    time_zone: str
+    technical_lead: str
+    database_admin: str
+    on_call: str
+
+
+class Workload(Frozen):
+    """What drills keep writing: `POST path` with `body`, whose values are picked from what each SQL returns.
+
+    The answer holds the row under `key`; the row is found again in `table`. Rate in requests per second.
+    """
+
+    path: UrlPath
+    table: str
+    key: str
+    per_second: Annotated[float, Meta(gt=0, le=200)]
+    body: dict[str, str]
+
+
+class LostTable(Frozen):
+    """The SQL by which the drill `lost-table` loses data."""
+
+    sql: str
+
+
+class BadRelease(Frozen):
+    """The route on which the drill `bad-release` throws."""
+
+    path: UrlPath
+
+
+class Drill(Frozen):
+    """What drills do to this product."""
+
+    workload: Workload
+    lost_table: LostTable
+    bad_release: BadRelease
+
+
+class TwinPorts(Frozen):
+    """Fixed ports of `invoke twin.up`; drills take free ones."""
+
+    cloudflare: Port
+    supabase: Port
+    edge: Port
+    dns: Port
+    postgres: Port
+
+
+class Twin(Frozen):
+    """The local stand-in of this stack."""
+
+    state: str
+    ports: TwinPorts
+
+
+class Pin(Frozen):
+    """A release that `pulumi up` must leave in place: written by a rollback, with who, when and why."""
+
+    version: str
+    since: str
+    reason: str
+    run: str
+
+
+class Stack(Frozen):
+    """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`."""
+
+    base_url: Url
+    product: Product
+    account: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    zone: HostName
+    endpoints: Endpoints
+    api: Api
+    web: Web
+    records: tuple[Record, ...]
+    database: Database
+    objectives: Objectives
+    contacts: Contacts
+    ops_home: str
+    drill: Drill
+    twin: Twin
+    pins: dict[str, Pin]

@@ -1,0 +1,1 @@
+"""How to act: one book a file. Books never import each other, nor pulumi, nor the twin."""

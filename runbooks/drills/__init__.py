@@ -1,0 +1,1 @@
+"""One scenario a file: break the twin, notice, repair with the real book, measure."""

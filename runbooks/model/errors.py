@@ -1,0 +1,87 @@
+"""Every error of the runbooks, as one tree.
+
+    OpsError
+    ├── Refused            nothing was done: bad input, a gate, a missing setting     exit 2
+    ├── HeldByOther        another operator's run holds the stack                     exit 4
+    ├── CheckError         reading or proving went wrong                              exit 1
+    │   ├── NotSo          the proof failed: the system is not as it should be        exit 5 after an act
+    │   └── Unreachable    no answer, or one that says "later"; asking again is safe
+    └── ActError           an effect went wrong                                       exit 1
+        ├── ActRefused     the provider said no: the effect did not happen
+        └── AnswerLost     the effect may have happened: look before acting again
+
+Two questions are answered by where an error stands: would a retry help (`retryable`), and was it a check or an act.
+The text says what, where, expected, got; `next_command` is what the operator types next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    """Done, or already so."""
+    FAILED = 1
+    """Failed; the text says what and what to do."""
+    REFUSED = 2
+    """Nothing was done: bad input, a gate, a missing setting."""
+    PAUSED = 3
+    """Stopped part-way; the text holds the command that goes on."""
+    HELD = 4
+    """Another operator's run holds the stack; the text names them."""
+    UNPROVEN = 5
+    """The act was done but its proof failed."""
+
+
+class OpsError(Exception):
+    """Carry one clear message, and the command to type next where there is one."""
+
+    exit: Exit = Exit.FAILED
+    retryable: bool = False
+
+    def __init__(self, message: str, *, next_command: str | None = None) -> None:
+        super().__init__(message)
+        self.next_command = next_command
+
+
+class Refused(OpsError):
+    """Nothing was done: the input, a gate or a setting forbids it."""
+
+    exit = Exit.REFUSED
+
+
+class HeldByOther(OpsError):
+    """Another run holds the lease of this stack."""
+
+    exit = Exit.HELD
+
+
+class CheckError(OpsError):
+    """Reading or proving went wrong."""
+
+
+class NotSo(CheckError):
+    """The system is not as it should be."""
+
+    exit = Exit.UNPROVEN
+
+
+class Unreachable(CheckError):
+    """No answer, or one that says "later"; nothing was changed, asking again is safe."""
+
+    retryable = True
+
+
+class ActError(OpsError):
+    """An effect went wrong."""
+
+
+class ActRefused(ActError):
+    """The provider said no: the effect did not happen."""
+
+
+class AnswerLost(ActError):
+    """The answer was lost on the way: the effect may or may not have happened, so look before acting again."""
