@@ -1,0 +1,112 @@
+"""What the control planes and the engines of the twin tell each other: plain data, no behaviour of its own.
+
+The Cloudflare store answers the edge's questions (`Routing`); the engines act on what the control planes decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of a Worker version: `kind` is its content type on the wire."""
+
+    name: str
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A Worker version with everything resolved that workerd needs.
+
+    `bindings` are the provider's binding objects; secrets carry their `text`, a hyperdrive binding carries `origin`
+    (scheme, host, port, database, user, password) beside its `id`.
+    """
+
+    script: str
+    version: str
+    main_module: str
+    modules: tuple[Module, ...]
+    bindings: tuple[dict[str, Any], ...]
+    compatibility_date: str
+    compatibility_flags: tuple[str, ...]
+    tag: str = ""
+    created_on: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerTarget:
+    """A host name or route that a Worker serves: version ids with their percentages, 100 in all."""
+
+    script: str
+    split: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class SiteTarget:
+    """A host name that a Pages deployment serves."""
+
+    project: str
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What a Pages deployment answers: status, headers, body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Routing(Protocol):
+    """What the edge, DNS and cron ask the Cloudflare store. All answers come from memory, none waits."""
+
+    def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
+        """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
+
+    def runnable(self, script: str, version: str) -> Runnable:
+        """Return the version with bindings resolved. KeyError when there is none."""
+
+    def asset(self, site: SiteTarget, path: str) -> Asset:
+        """Return the file (or redirect, or 404) of a deployment, headers of `_headers` included."""
+
+    def crons(self) -> tuple[tuple[str, str], ...]:
+        """Return (script, cron expression) of every schedule."""
+
+    def records(self) -> tuple[dict[str, Any], ...]:
+        """Return every DNS record of every zone as the API shows it, proxied hosts and custom domains included."""
+
+
+@dataclass
+class Engines:
+    """The real programs behind the control planes, as callables: what the API handlers may ask for.
+
+    `switch` makes sure that the versions a script's live deployment names are running, before it answers.
+    `recover` starts a point-in-time recovery of the database to a Unix second and returns at once; `database_state`
+    says how far it is: "running", "recovering", "failed: <text>", "stopped".
+    `restrict` sets the addresses (CIDR) that may connect to the database; it cuts connections of all others.
+    """
+
+    switch: Callable[[str], Awaitable[None]]
+    recover: Callable[[int], Awaitable[None]]
+    database_state: Callable[[], str]
+    restrict: Callable[[tuple[str, ...]], Awaitable[None]]
+    earliest_point: Callable[[], float | None]
+    latest_point: Callable[[], float | None]
+    fire_cron: Callable[[str, str], Awaitable[None]]
+    database_url: str = ""
+
+
+@dataclass
+class Home:
+    """Where the twin keeps what it must remember, and what its clients must know."""
+
+    state: Path
+    addresses: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
