@@ -25,14 +25,14 @@ class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Refuse unknown keys and later changes: what all parts of a stack file have in common."""
 
 
-class Product(Frozen):
+class Product(Frozen, frozen=True):
     """The product that is operated."""
 
     name: Name
     title: str
 
 
-class Endpoints(Frozen):
+class Endpoints(Frozen, frozen=True):
     """Where the providers answer. `None`: the public name itself (TLS for `edge`, the system's resolver)."""
 
     supabase: Url
@@ -40,7 +40,7 @@ class Endpoints(Frozen):
     resolver: str | None
 
 
-class Health(Frozen):
+class Health(Frozen, frozen=True):
     """The health contract: `GET path` answers 200 and JSON with these values, no older than `fresh_seconds`."""
 
     path: UrlPath
@@ -49,7 +49,7 @@ class Health(Frozen):
     fresh_seconds: Seconds
 
 
-class Smoke(Frozen):
+class Smoke(Frozen, frozen=True):
     """One request that shows that the service works: `GET path` answers `status`, and `contains` in its body."""
 
     path: UrlPath
@@ -57,7 +57,7 @@ class Smoke(Frozen):
     contains: str | None = None
 
 
-class Api(Frozen):
+class Api(Frozen, frozen=True):
     """The Worker: `build` prints one ES module on standard output."""
 
     name: Name
@@ -72,7 +72,7 @@ class Api(Frozen):
     smoke: tuple[Smoke, ...]
 
 
-class Web(Frozen):
+class Web(Frozen, frozen=True):
     """The Pages site: the files of `folder` as they are."""
 
     name: Name
@@ -82,7 +82,7 @@ class Web(Frozen):
     smoke: tuple[Smoke, ...]
 
 
-class Record(Frozen):
+class Record(Frozen, frozen=True):
     """A DNS record beside those of the services. `ttl` in seconds, 1 means automatic."""
 
     name: HostName
@@ -95,7 +95,7 @@ class Record(Frozen):
     comment: str | None = None
 
 
-class Heartbeat(Frozen):
+class Heartbeat(Frozen, frozen=True):
     """The row that the application writes on schedule: proves that nothing later than the point came back."""
 
     table: str
@@ -103,14 +103,14 @@ class Heartbeat(Frozen):
     interval_seconds: Seconds
 
 
-class Check(Frozen):
+class Check(Frozen, frozen=True):
     """A statement about healthy data: `sql` returns a single true."""
 
     name: str
     sql: str
 
 
-class Database(Frozen):
+class Database(Frozen, frozen=True):
     """The Supabase project. `schema` is a file, `seed` prints SQL on standard output."""
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
@@ -122,14 +122,14 @@ class Database(Frozen):
     checks: tuple[Check, ...]
 
 
-class Objectives(Frozen):
+class Objectives(Frozen, frozen=True):
     """Recovery time objective and recovery point objective."""
 
     rto_seconds: Seconds
     rpo_seconds: Seconds
 
 
-class Contacts(Frozen):
+class Contacts(Frozen, frozen=True):
     """Roles, never persons; `time_zone` (IANA) is the one in which points are shown beside UTC."""
 
     time_zone: str
@@ -138,7 +138,7 @@ class Contacts(Frozen):
     on_call: str
 
 
-class Workload(Frozen):
+class Workload(Frozen, frozen=True):
     """What drills keep writing: `POST path` with `body`, whose values are picked from what each SQL returns.
 
     The answer holds the row under `key`; the row is found again in `table`. Rate in requests per second.
@@ -151,19 +151,19 @@ class Workload(Frozen):
     body: dict[str, str]
 
 
-class LostTable(Frozen):
+class LostTable(Frozen, frozen=True):
     """The SQL by which the drill `lost-table` loses data."""
 
     sql: str
 
 
-class BadRelease(Frozen):
+class BadRelease(Frozen, frozen=True):
     """The route on which the drill `bad-release` throws."""
 
     path: UrlPath
 
 
-class Drill(Frozen):
+class Drill(Frozen, frozen=True):
     """What drills do to this product."""
 
     workload: Workload
@@ -171,7 +171,7 @@ class Drill(Frozen):
     bad_release: BadRelease
 
 
-class TwinPorts(Frozen):
+class TwinPorts(Frozen, frozen=True):
     """Fixed ports of `invoke twin.up`; drills take free ones."""
 
     cloudflare: Port
@@ -181,14 +181,14 @@ class TwinPorts(Frozen):
     postgres: Port
 
 
-class Twin(Frozen):
+class Twin(Frozen, frozen=True):
     """The local stand-in of this stack."""
 
     state: str
     ports: TwinPorts
 
 
-class Pin(Frozen):
+class Pin(Frozen, frozen=True):
     """A release that `pulumi up` must leave in place: written by a rollback, with who, when and why."""
 
     version: str
@@ -197,7 +197,7 @@ class Pin(Frozen):
     run: str
 
 
-class Stack(Frozen):
+class Stack(Frozen, frozen=True):
     """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`."""
 
     base_url: Url

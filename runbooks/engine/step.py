@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Evidence: TypeAlias = Mapping[str, Json]
 """What was seen, as JSON that goes into the journal."""
 
@@ -101,7 +101,8 @@ class Book(Generic[FactsT]):
     """A runbook: what must be known first, then the steps that follow from it.
 
     `gather` only reads. `steps` is a pure function of the facts: the same facts give the same steps, which is what
-    makes a plan a contract and a resume possible. `facts_type` (a msgspec.Struct) turns journalled facts back into data.
+    makes a plan a contract and a resume possible. `facts_type` (a msgspec.Struct) turns journalled facts back into
+    data.
     `losses` names what will be lost, a line each. `recheck` names the facts that are read again before the first write.
     """
 

@@ -1,0 +1,191 @@
+"""Read one stack file and the environment: everything that a run must know before it starts.
+
+The only module of the runbooks that is handed the environment. Works without Pulumi and without its backend.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from infra.stack import Stack
+from runbooks.model.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+PROJECT: Final = "ems-ops"
+"""The project's name in Pulumi.yaml, and so the prefix of its keys."""
+
+KEYS_OF_THE_CLI: Final = ("config", "encryptionsalt", "secretsprovider", "encryptedkey", "environment")
+"""Top-level keys that the Pulumi CLI (3.259) writes into a stack file by itself."""
+
+VARIABLES: Final = {
+    "CLOUDFLARE_API_TOKEN": "a Cloudflare API token that may edit Workers, Pages and DNS",
+    "SUPABASE_ACCESS_TOKEN": "a Supabase personal access token with backups and network restrictions",
+    "EMS_DATABASE_URL": "postgresql://user:password@host:port/database of the operated database",
+}
+"""The secrets, which only the environment holds, and what each one is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One stack, whole: its file, its typed values, and the secrets of the environment.
+
+    `root` is the repository's root: relative paths of the stack file start there. `file` is the stack file.
+    """
+
+    name: str
+    argument: str
+    file: Path
+    root: Path
+    stack: Stack
+    environment: Mapping[str, str]
+
+    @property
+    def home(self) -> Path:
+        """Return the ops home: the folder that remembers runs, releases and evidence."""
+        return self.root / self.stack.ops_home
+
+    @property
+    def twin_state(self) -> Path:
+        """Return the folder of this stack's local twin."""
+        return self.root / self.stack.twin.state
+
+    def require(self, variable: str) -> str:
+        """Return a secret of the environment, or raise Refused that names it and says what it is."""
+        value = self.environment.get(variable, "")
+        if not value:
+            message = f"{variable} is not set. Expected in the environment: {VARIABLES[variable]}."
+            raise Refused(message, next_command=f"export {variable}=…")
+        return value
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value that must never be printed or written, a database URL's password included."""
+        values = [self.environment[name] for name in VARIABLES if self.environment.get(name)]
+        url = self.environment.get("EMS_DATABASE_URL", "")
+        password = urlsplit(url).password if url else None
+        return (*values, *([password] if password else []))
+
+
+def load(stack: str, *, root: Path, environ: Mapping[str, str]) -> Settings:
+    """Read `Pulumi.<stack>.yaml` in `root`, or the stack file whose path is given, and check every value.
+
+    Raises Refused with the file, the key and what was expected.
+    """
+    file = root / stack if stack.endswith((".yaml", ".yml")) else root / f"Pulumi.{stack}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml")))
+        message = f"There is no stack file {file}. Expected the name of a stack ({known}) or a file's path."
+        raise Refused(message, next_command="invoke --list")
+    values = read_stack(file)
+    name = file.name.removeprefix("Pulumi.").removesuffix(".yml").removesuffix(".yaml")
+    environment = {key: environ[key] for key in VARIABLES if environ.get(key)}
+    settings = Settings(name=name, argument=stack, file=file, root=root, stack=values, environment=environment)
+    return _with_twin_credentials(settings)
+
+
+def read_stack(file: Path) -> Stack:
+    """Turn a stack file into typed data; raise Refused with file, key and expectation where it can't be."""
+    return stack_of(_mapping(file), file)
+
+
+def stack_of(document: dict[str, Any], file: Path) -> Stack:
+    """Turn a stack file's parsed content into typed data; `file` is named in errors."""
+    for key in document:
+        if key not in KEYS_OF_THE_CLI:
+            raise _refusal(file, key, f"is not a key of a stack file; expected one of {', '.join(KEYS_OF_THE_CLI)}")
+    config = document.get("config")
+    if not isinstance(config, dict):
+        raise _refusal(file, "config", "is missing; expected the stack's values under it")
+    fields: dict[str, Any] = {}
+    known = {"cloudflare:baseUrl": "base_url"} | {
+        f"{PROJECT}:{field}": field for field in Stack.__struct_fields__ if field != "base_url"
+    }
+    for key, value in config.items():
+        if key in known:
+            fields[known[key]] = _plain(value, file, key)
+        else:
+            guess = difflib.get_close_matches(str(key), known, n=1)
+            raise _refusal(file, str(key), "is not known" + (f"; did you mean {guess[0]}?" if guess else ""))
+    for key, field in known.items():
+        if field not in fields:
+            raise _refusal(file, key, "is missing")
+    return _convert(fields, known, file)
+
+
+def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack:
+    try:
+        return msgspec.convert(fields, Stack)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        path = where.rstrip("`")
+        field = path.split(".")[0].split("[")[0]
+        key = next((key for key, name in known.items() if name == field), field)
+        raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}") from None
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
+        raise _refusal(file, line, f"is not YAML: {error.problem}") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise _refusal(file, "the file", f"can't be read: {error}") from None
+    if not isinstance(document, dict):
+        raise _refusal(file, "the file", "is not a mapping; expected `config:` at its top")
+    return document
+
+
+def _plain(value: Any, file: Path, key: str) -> Any:  # noqa: ANN401 - YAML holds anything; typed right after
+    """Return the value as JSON-like data; dates that YAML made of plain text become text again."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            raise _refusal(
+                file, key, "is encrypted (`secure:`); expected plain text, secrets come from the environment"
+            )
+        return {str(name): _plain(item, file, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, file, f"{key}[{index}]") for index, item in enumerate(value)]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _refusal(file: Path, key: str, what: str) -> Refused:
+    return Refused(f"{file.name}: {key} {what}.", next_command=f"edit {file}")
+
+
+def _addresses(stack: Stack) -> Iterator[str]:
+    yield stack.base_url
+    yield stack.endpoints.supabase
+    if stack.endpoints.edge:
+        yield stack.endpoints.edge
+
+
+def is_local(stack: Stack) -> bool:
+    """Tell whether every provider of this stack answers on this machine's loopback: the twin."""
+    local = ("127.0.0.1", "::1", "localhost")
+    return stack.endpoints.edge is not None and all(urlsplit(url).hostname in local for url in _addresses(stack))
+
+
+def _with_twin_credentials(settings: Settings) -> Settings:
+    """Fill in what the local twin wrote beside its state: its tokens open nothing but itself."""
+    note = settings.twin_state / "twin.json"
+    if not is_local(settings.stack) or not note.is_file():
+        return settings
+    try:
+        twin = json.loads(note.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        message = f"{note} can't be read: {error}. Expected what `invoke twin.up` wrote there."
+        raise Refused(message, next_command="invoke twin.down && invoke twin.up") from None
+    found = {**twin["tokens"], "EMS_DATABASE_URL": twin["database_url"]}
+    merged = {**{key: found[key] for key in VARIABLES if key in found}, **settings.environment}
+    return replace(settings, environment=merged)
