@@ -66,11 +66,18 @@ class Asset:
     body: bytes
 
 
+class UnrunnableError(Exception):
+    """A version cannot be started: raised by `Engines.switch`, its text is the runtime's. The API answers 10021."""
+
+
 class Routing(Protocol):
     """What the edge, DNS and cron ask the Cloudflare store. All answers come from memory, none waits."""
 
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
         """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
+
+    def split(self, script: str) -> tuple[tuple[str, float], ...]:
+        """Return the live deployment's version ids with percentages; empty when the script has none."""
 
     def runnable(self, script: str, version: str) -> Runnable:
         """Return the version with bindings resolved. KeyError when there is none."""
@@ -107,8 +114,14 @@ class Engines:
 
 @dataclass
 class Home:
-    """Where the twin keeps what it must remember, and what its clients must know."""
+    """Where the twin keeps what it must remember, and what its clients must know.
+
+    `account` is 32 hex digits, `zone` a domain name, `project` a Supabase reference of 20 letters.
+    """
 
     state: Path
+    account: str = ""
+    zone: str = ""
+    project: str = ""
     addresses: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
