@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Unable(Exception):  # noqa: N818 - reads as the sentence it carries
+    """What cannot be done and why, in one sentence for the person who started the twin."""
+
+
 @dataclass(frozen=True)
 class Module:
     """One module of a Worker version: `kind` is its content type on the wire."""
@@ -84,6 +88,9 @@ class Routing(Protocol):
 
     def asset(self, site: SiteTarget, path: str) -> Asset:
         """Return the file (or redirect, or 404) of a deployment, headers of `_headers` included."""
+
+    def live(self, script: str) -> tuple[tuple[str, float], ...]:
+        """Return version ids and percentages of the script's newest deployment; empty when it has none."""
 
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule."""
