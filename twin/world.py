@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Unable(Exception):  # noqa: N818 - reads as the sentence it carries
+class UnableError(Exception):
     """What cannot be done and why, in one sentence for the person who started the twin."""
 
 
@@ -88,9 +88,6 @@ class Routing(Protocol):
 
     def asset(self, site: SiteTarget, path: str) -> Asset:
         """Return the file (or redirect, or 404) of a deployment, headers of `_headers` included."""
-
-    def live(self, script: str) -> tuple[tuple[str, float], ...]:
-        """Return version ids and percentages of the script's newest deployment; empty when it has none."""
 
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule."""
