@@ -80,9 +80,6 @@ class Routing(Protocol):
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
         """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
 
-    def split(self, script: str) -> tuple[tuple[str, float], ...]:
-        """Return the live deployment's version ids with percentages; empty when the script has none."""
-
     def runnable(self, script: str, version: str) -> Runnable:
         """Return the version with bindings resolved. KeyError when there is none."""
 
