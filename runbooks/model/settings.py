@@ -9,11 +9,11 @@ import difflib
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from infra.stack import Stack
 from runbooks.model.errors import Refused
@@ -73,7 +73,7 @@ class Settings:
         values = [self.environment[name] for name in VARIABLES if self.environment.get(name)]
         url = self.environment.get("EMS_DATABASE_URL", "")
         password = urlsplit(url).password if url else None
-        return (*values, *([password] if password else []))
+        return (*values, *([password, unquote(password)] if password else []))
 
 
 def load(stack: str, *, root: Path, environ: Mapping[str, str]) -> Settings:
@@ -115,7 +115,7 @@ def stack_of(document: dict[str, Any], file: Path) -> Stack:
             fields[known[key]] = _plain(value, file, key)
         else:
             guess = difflib.get_close_matches(str(key), known, n=1)
-            raise _refusal(file, str(key), "is not known" + (f"; did you mean {guess[0]}?" if guess else ""))
+            raise _refusal(file, str(key), "is not known" + (f"; did you mean {guess[0]}" if guess else ""))
     for key, field in known.items():
         if field not in fields:
             raise _refusal(file, key, "is missing")
@@ -139,7 +139,7 @@ def _mapping(file: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
         raise _refusal(file, line, f"is not YAML: {error.problem}") from None
-    except (UnicodeDecodeError, OSError) as error:
+    except (YAMLError, ValueError, OSError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise _refusal(file, "the file", f"can't be read: {error}") from None
     if not isinstance(document, dict):
         raise _refusal(file, "the file", "is not a mapping; expected `config:` at its top")

@@ -1,0 +1,145 @@
+"""Stack files: what is right is read, what is wrong is refused with file, key and expectation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies
+from ruamel.yaml import YAML
+
+from runbooks.model.errors import Exit, Refused
+from runbooks.model.settings import is_local, load, read_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stack_file(root: Path, folder: Path, change: dict[str, Any], *, drop: str = "") -> Path:
+    """Write the twin's stack file to `folder` with some keys replaced and one dropped."""
+    document = YAML(typ="safe", pure=True).load((root / "Pulumi.twin.yaml").read_text("utf-8"))
+    document["config"].update(change)
+    document["config"].pop(drop, None)
+    file = folder / "Pulumi.other.yaml"
+    YAML().dump(document, file)
+    return file
+
+
+def refusal(file: Path) -> str:
+    """Read the file, which must be refused, and return the text."""
+    with pytest.raises(Refused) as caught:
+        read_stack(file)
+    assert caught.value.exit is Exit.REFUSED
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["prod", "twin"])
+def test_reads_the_stacks_that_are_shipped(root: Path, name: str) -> None:
+    """Both shipped stack files are whole and right."""
+    read = load(name, root=root, environ={})
+    assert read.name == name
+    assert read.stack.product.name == "ems"
+    assert is_local(read.stack) == (name == "twin")
+
+
+def test_shipped_stacks_have_the_same_keys(root: Path) -> None:
+    """Production and twin differ in values, never in keys, at any depth."""
+
+    def keys(value: Any, at: str = "") -> set[str]:  # noqa: ANN401 - YAML holds anything
+        if isinstance(value, dict):
+            return {f"{at}.{key}" for key in value} | {k for key in value for k in keys(value[key], f"{at}.{key}")}
+        return set()
+
+    first, second = (
+        keys(YAML(typ="safe", pure=True).load((root / f"Pulumi.{name}.yaml").read_text("utf-8")))
+        for name in ("prod", "twin")
+    )
+    assert first == second
+
+
+def test_names_a_missing_key(root: Path, tmp_path: Path) -> None:
+    """A missing key is refused by file and key."""
+    file = stack_file(root, tmp_path, {}, drop="ems-ops:objectives")
+    assert refusal(file) == "Pulumi.other.yaml: ems-ops:objectives is missing."
+
+
+def test_guesses_what_a_misspelt_key_meant(root: Path, tmp_path: Path) -> None:
+    """A misspelt key is refused with the key that was probably meant."""
+    file = stack_file(root, tmp_path, {"ems-ops:objectifs": {}})
+    assert refusal(file) == "Pulumi.other.yaml: ems-ops:objectifs is not known; did you mean ems-ops:objectives."
+
+
+def test_says_what_type_was_expected(root: Path, tmp_path: Path) -> None:
+    """A value of the wrong type is refused with its whole path and what was expected."""
+    file = stack_file(root, tmp_path, {"ems-ops:objectives": {"rto_seconds": "soon", "rpo_seconds": 1}})
+    assert refusal(file) == (
+        "Pulumi.other.yaml: ems-ops:objectives.rto_seconds is not right: Expected `float`, got `str`."
+    )
+
+
+def test_refuses_an_unknown_key_inside_a_value(root: Path, tmp_path: Path) -> None:
+    """An unknown key deep inside is refused too."""
+    objectives = {"rto_seconds": 1, "rpo_seconds": 1, "rtto": 2}
+    file = stack_file(root, tmp_path, {"ems-ops:objectives": objectives})
+    assert "ems-ops:objectives is not right: Object contains unknown field `rtto`" in refusal(file)
+
+
+def test_refuses_an_encrypted_value(root: Path, tmp_path: Path) -> None:
+    """A `secure:` value can't be read without Pulumi, so runbooks refuse it by name."""
+    file = stack_file(root, tmp_path, {"ems-ops:zone": {"secure": "v1:abc"}})
+    assert "ems-ops:zone is encrypted (`secure:`)" in refusal(file)
+
+
+def test_accepts_what_the_cli_adds(root: Path, tmp_path: Path) -> None:
+    """The keys that the Pulumi CLI writes at the top of a stack file are accepted."""
+    file = stack_file(root, tmp_path, {})
+    file.write_text("encryptionsalt: v1:abc\n" + file.read_text("utf-8"), "utf-8")
+    assert read_stack(file).product.name == "ems"
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "config: 3", "config:\n  a: !!python/object:os.system {}", "\x00"])
+def test_refuses_garbage(tmp_path: Path, text: str) -> None:
+    """Garbage is refused in one line that names the file."""
+    file = tmp_path / "Pulumi.bad.yaml"
+    file.write_text(text, "utf-8")
+    assert refusal(file).startswith("Pulumi.bad.yaml: ")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(junk=strategies.binary(max_size=200))
+def test_never_fails_otherwise(tmp_path: Path, junk: bytes) -> None:
+    """Whatever bytes a stack file holds, the answer is a refusal, never a traceback."""
+    file = tmp_path / "Pulumi.junk.yaml"
+    file.write_bytes(junk)
+    refusal(file)
+
+
+def test_names_the_stacks_that_exist(root: Path) -> None:
+    """An unknown stack is refused with those that exist."""
+    with pytest.raises(Refused, match=r"a stack \(prod, twin\)"):
+        load("prd", root=root, environ={})
+
+
+def test_takes_secrets_from_the_environment_only(root: Path) -> None:
+    """A secret that is not set is named with what it is; one that is set is listed for redaction."""
+    environ = {"EMS_DATABASE_URL": "postgresql://u:pass%20word@h:5432/d", "OTHER": "x"}
+    read = load("prod", root=root, environ=environ)
+    assert read.require("EMS_DATABASE_URL") == environ["EMS_DATABASE_URL"]
+    assert "pass%20word" in read.secrets()
+    assert "pass word" in read.secrets()
+    assert "OTHER" not in read.environment
+    with pytest.raises(Refused, match="CLOUDFLARE_API_TOKEN is not set"):
+        read.require("CLOUDFLARE_API_TOKEN")
+
+
+def test_knows_the_twins_own_tokens(root: Path, tmp_path: Path) -> None:
+    """For a stack on loopback, the tokens that the running twin wrote are found by themselves."""
+    (tmp_path / "twin.json").write_text(
+        json.dumps({"tokens": {"CLOUDFLARE_API_TOKEN": "t" * 40}, "database_url": "postgresql://a:b@127.0.0.1/p"}),
+        "utf-8",
+    )
+    twin = read_stack(root / "Pulumi.twin.yaml").twin
+    ports = {name: getattr(twin.ports, name) for name in twin.ports.__struct_fields__}
+    file = stack_file(root, tmp_path, {"ems-ops:twin": {"state": str(tmp_path), "ports": ports}})
+    assert load(str(file), root=root, environ={}).require("CLOUDFLARE_API_TOKEN") == "t" * 40
