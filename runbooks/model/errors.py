@@ -3,6 +3,7 @@
     OpsError
     ├── Refused            nothing was done: bad input, a gate, a missing setting     exit 2
     ├── HeldByOther        another operator's run holds the stack                     exit 4
+    ├── NotWritten         the journal cannot be written: no further effect starts    exit 3
     ├── CheckError         reading or proving went wrong                              exit 1
     │   ├── NotSo          the proof failed: the system is not as it should be        exit 5 after an act
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
@@ -59,6 +60,12 @@ class HeldByOther(OpsError):
     exit = Exit.HELD
 
 
+class NotWritten(OpsError):
+    """The journal cannot be written (disk full, folder gone): no effect starts without its intent on disk."""
+
+    exit = Exit.PAUSED
+
+
 class CheckError(OpsError):
     """Reading or proving went wrong."""
 
@@ -80,7 +87,11 @@ class ActError(OpsError):
 
 
 class ActRefused(ActError):
-    """The provider said no: the effect did not happen."""
+    """The provider said no: the effect did not happen. `code` is the provider's own, where it gives one."""
+
+    def __init__(self, message: str, *, next_command: str | None = None, code: str = "") -> None:
+        super().__init__(message, next_command=next_command)
+        self.code = code
 
 
 class AnswerLost(ActError):
