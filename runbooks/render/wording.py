@@ -1,0 +1,44 @@
+"""Numbers, times and evidence in the words that people read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MINUTE = 60
+HOUR = 3600
+LONGEST_SEEN = 100  # characters of evidence on one line
+
+
+def span(seconds: float) -> str:
+    """Write a time span in seconds: `0.4 s`, `42 s`, `5 min 2 s`, `2 h 5 min`."""
+    if seconds < 10:  # noqa: PLR2004  below ten seconds a tenth is still worth reading
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def brief(evidence: Mapping[str, object]) -> str:
+    """Write the plain values of evidence as `key value, key value`, cut to one line."""
+    plain = [
+        f"{key} {value}" for key, value in evidence.items() if isinstance(value, str | int | float) and value != ""
+    ]
+    text = " ".join(", ".join(plain).split())
+    return text if len(text) <= LONGEST_SEEN else text[: LONGEST_SEEN - 1] + "…"
+
+
+def moment(at: str) -> datetime:
+    """Read an RFC 3339 time of a journal as an aware UTC datetime."""
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def utc(at: datetime) -> str:
+    """Write an instant as `2026-11-20 10:15:00 UTC`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

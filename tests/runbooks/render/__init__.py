@@ -1,0 +1,1 @@
+"""What people read, and that it says what the journal says."""
