@@ -1,0 +1,91 @@
+"""Start programs so that none outlives the run that started it, unless it must."""
+
+from __future__ import annotations
+
+import ctypes
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+GRACE: Final = 10.0  # seconds between asking a program to stop and ending it
+TAIL: Final = 2000  # characters of a program's error output that an error shows
+
+
+def _tie_to_parent() -> Callable[[], None] | None:
+    """Return what a child calls between fork and exec: get SIGTERM when the thread that started it ends."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def start(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    stderr: IO[bytes] | None,
+    outlives_us: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a program with its standard output as a pipe and nothing to read.
+
+    It gets its own session, so that Ctrl-C in the terminal reaches the run alone, which then waits for an effect in
+    flight. `environment` is all it gets. Call from the main thread: the tie to us is a tie to the calling thread.
+    """
+    return subprocess.Popen(
+        arguments,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        start_new_session=True,
+        preexec_fn=None if outlives_us else _tie_to_parent(),  # noqa: PLW1509 - one system call, no lock
+    )
+
+
+def stop(child: subprocess.Popen[bytes], *, grace: float = GRACE) -> int:
+    """Ask a program to stop, end it after `grace` seconds, and return its exit code."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    if child.stdout is not None:
+        child.stdout.close()
+    return child.wait()
+
+
+def lines(child: subprocess.Popen[bytes], *, seconds: float) -> Iterator[bytes]:
+    """Yield the lines of a program's standard output; raise TimeoutError when `seconds` are over before its end."""
+    if child.stdout is None:
+        message = "the program was started without a pipe on its standard output"
+        raise ValueError(message)
+    until = time.monotonic() + seconds
+    rest = b""
+    while True:
+        ready, _, _ = select.select([child.stdout], [], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        chunk = child.stdout.read1(65536)  # type: ignore[attr-defined] # a buffered reader has it
+        if not chunk:
+            if rest:
+                yield rest
+            return
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+
+
+def tail(stderr: IO[bytes]) -> str:
+    """Return the end of what a program wrote to this file."""
+    stderr.seek(0)
+    return stderr.read().decode("utf-8", "replace")[-TAIL:].strip() or "nothing on its error output"

@@ -1,0 +1,170 @@
+"""Cloudflare's REST API, as typed calls: only what the books need.
+
+Shapes and codes: Cloudflare's OpenAPI and wrangler 4.86's own requests, read 2026-11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from runbooks.clients.transport import Answer, Explanation, Transport, excerpt
+from runbooks.model.errors import AnswerLost, CheckError
+
+ResultT = TypeVar("ResultT")
+
+CHANGED_SINCE: Final = "10220"
+"""Code of a refused deployment: a secret has changed since that version was active."""
+MAINTENANCE: Final = "maintenance"
+"""The message of the version that answers 503 and does nothing: every stack has one beside its app."""
+MESSAGE_LIMIT: Final = 1000  # bytes of `workers/message`
+
+
+class Annotations(msgspec.Struct, frozen=True):
+    """What was said about a version or a deployment when it was made."""
+
+    message: str = msgspec.field(default="", name="workers/message")
+    tag: str = msgspec.field(default="", name="workers/tag")
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """When a version was uploaded (RFC 3339) and from where."""
+
+    created_on: str
+    source: str = ""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """An uploaded version of a Worker: `id` is a UUID, `number` counts up within the Worker."""
+
+    id: str
+    number: int
+    metadata: Metadata
+    annotations: Annotations = Annotations()
+
+    @property
+    def is_maintenance(self) -> bool:
+        """Tell whether this is the version that answers 503, not the app."""
+        return self.annotations.message == MAINTENANCE
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A version's part of the traffic, in per cent."""
+
+    version_id: str
+    percentage: float
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """Which versions got traffic since `created_on` (RFC 3339)."""
+
+    id: str
+    created_on: str
+    versions: tuple[Share, ...]
+    annotations: Annotations = Annotations()
+
+    @property
+    def version(self) -> str | None:
+        """Return the one version that has all traffic, or None while traffic is split."""
+        whole = [share.version_id for share in self.versions if share.percentage == 100]  # noqa: PLR2004 - per cent
+        return whole[0] if whole else None
+
+
+class _Envelope(msgspec.Struct, Generic[ResultT], frozen=True):
+    result: ResultT
+
+
+class _Versions(msgspec.Struct, frozen=True):
+    items: tuple[Version, ...]
+
+
+class _Deployments(msgspec.Struct, frozen=True):
+    deployments: tuple[Deployment, ...]
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: int
+    message: str
+
+
+class _Problems(msgspec.Struct, frozen=True):
+    errors: tuple[_Problem, ...]
+
+
+def explain(body: bytes) -> Explanation:
+    """Return Cloudflare's own code and text of a refusal; the beginning of the body where it isn't an envelope."""
+    try:
+        problems = msgspec.json.decode(body, type=_Problems).errors
+    except msgspec.MsgspecError:
+        return excerpt(body)
+    if not problems:
+        return excerpt(body)
+    return Explanation(str(problems[0].code), "; ".join(problem.message for problem in problems))
+
+
+@dataclass(frozen=True)
+class Cloudflare:
+    """One account. Reads are retried; `deploy` is sent once."""
+
+    transport: Transport
+    account: str
+
+    def versions(self, script: str) -> tuple[Version, ...]:
+        """Return the versions that can still get traffic, newest first: up to the last 100 uploaded.
+
+        With `deployable=true` the API ignores paging (seen 2026-09), so this is one request.
+        """
+        answer = self.transport.get(f"{self._script(script)}/versions", {"deployable": "true"})
+        return _result(answer, _Versions).items
+
+    def version(self, script: str, version: str) -> Version | None:
+        """Return one version by its id, or None when the Worker has none of that id."""
+        absent = (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
+        answer = self.transport.get(f"{self._script(script)}/versions/{version}", accept=absent)
+        return None if answer.status in absent else _result(answer, Version)
+
+    def deployments(self, script: str) -> tuple[Deployment, ...]:
+        """Return the latest deployments, the live one first; none when the Worker doesn't exist yet."""
+        answer = self.transport.get(f"{self._script(script)}/deployments", accept=(HTTPStatus.NOT_FOUND,))
+        return () if answer.status == HTTPStatus.NOT_FOUND else _result(answer, _Deployments).deployments
+
+    def live(self, script: str) -> Deployment | None:
+        """Return the deployment that has the traffic now, or None when nothing was ever deployed."""
+        found = self.deployments(script)
+        return found[0] if found else None
+
+    def maintenance(self, script: str) -> Version:
+        """Return the newest version that answers 503 in place of the app, or raise CheckError."""
+        found = [version for version in self.versions(script) if version.is_maintenance]
+        if not found:
+            message = (
+                f"Worker {script} in account {self.account}: expected a version with the message "
+                f"{MAINTENANCE!r}, got none among the deployable ones."
+            )
+            raise CheckError(message, next_command="invoke deploy")
+        return max(found, key=lambda version: version.number)
+
+    def deploy(self, script: str, shares: tuple[Share, ...], *, message: str, force: bool = False) -> Deployment:
+        """Send the script's traffic to these versions. Sent once: the API can't tell a repetition.
+
+        `message` is kept by Cloudflare (cut to 1000 bytes); put the request id into it. `force` accepts that secrets
+        changed since; without it the API refuses with code 10220. Raises ActRefused, AnswerLost.
+        """
+        text = message.encode()[:MESSAGE_LIMIT].decode("utf-8", "ignore")
+        body = {"strategy": "percentage", "versions": shares, "annotations": {"workers/message": text}}
+        params = {"force": "true"} if force else None
+        answer = self.transport.send("POST", f"{self._script(script)}/deployments", json=body, params=params)
+        try:
+            return _result(answer, Deployment)
+        except CheckError as error:
+            raise AnswerLost(str(error)) from None  # said yes, but not what it did
+
+    def _script(self, script: str) -> str:
+        return f"/accounts/{self.account}/workers/scripts/{script}"
+
+
+def _result(answer: Answer, shape: type[ResultT]) -> ResultT:
+    return answer.decode(_Envelope[shape]).result  # type: ignore[valid-type] # the shape is a value here

@@ -1,0 +1,82 @@
+"""The operated service as its users reach it: requests to a host name, redirects and errors returned as they are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from runbooks.clients.transport import LOOPBACK, NEVER_SENT, Answer
+from runbooks.model.errors import AnswerLost, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATIENCE: Final = 10.0  # seconds for one answer: longer than any user would wait
+
+
+@dataclass
+class Edge:
+    """Reach hosts at `endpoint` (the twin's edge) or, without one, by their own names over TLS.
+
+    `read_only` is the lock of a plan: nothing but GET and HEAD is sent. `calls` counts the requests.
+    """
+
+    endpoint: str | None
+    read_only: bool = False
+    patience: float = PATIENCE
+    calls: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        local = self.endpoint is not None and urlsplit(self.endpoint).hostname in LOOPBACK
+        self._client = httpx.Client(
+            timeout=self.patience,
+            follow_redirects=False,
+            headers={"user-agent": "ems-ops"},
+            trust_env=not local,  # no proxy stands before loopback
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, host: str, path: str) -> Answer:
+        """Ask once, as a browser would; any status is an answer. Raises Unreachable when none came."""
+        return self.request("GET", host, path)
+
+    def request(
+        self,
+        method: str,
+        host: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and return the answer, whatever its status; nothing is retried or followed.
+
+        Raises Unreachable when no answer came to a read or a write never left, AnswerLost when a write left and no
+        answer came, Refused for a write in a plan.
+        """
+        safe = method in ("GET", "HEAD")
+        base = self.endpoint or f"https://{host}"
+        what = f"{method} https://{host}{path}" + (f" at {self.endpoint}" if self.endpoint else "")
+        if self.read_only and not safe:
+            message = f"{what}: a plan only reads; expected GET, got {method}. Nothing was sent."
+            raise Refused(message)
+        self.calls += 1
+        started = time.perf_counter()
+        try:
+            response = self._client.request(
+                method, base.rstrip("/") + path, content=body, headers={**(headers or {}), "host": host}
+            )
+        except httpx.HTTPError as error:
+            message = f"{what}: no answer ({type(error).__name__}: {error})."
+            if safe or isinstance(error, NEVER_SENT):
+                raise Unreachable(message) from None
+            raise AnswerLost(message) from None
+        spent = (time.perf_counter() - started) * 1000
+        return Answer(what, response.status_code, dict(response.headers), response.content, spent)

@@ -1,0 +1,185 @@
+"""Make the Pulumi program real: by the Pulumi CLI, or on the local twin by `python -m twin apply`.
+
+The twin's own way needs no CLI, no provider plugin and no login; a stack on loopback always takes it, so that its
+state has one owner.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from infra.outputs import Outputs
+from runbooks.clients import child
+from runbooks.model.errors import ActError, CheckError, OpsError, Refused
+
+PROGRAM: Final = "infra/__main__.py"
+LONGEST: Final = 1800.0  # seconds; an `up` that takes longer than half an hour hangs
+INSTALL: Final = "https://www.pulumi.com/docs/iac/download-install/"
+EVENTS: Final = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+"""What makes the CLI accept `--event-log`, as its own automation API does, and keep to itself."""
+UNCHANGED: Final = ("same", "read", "refresh")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What happens to one resource: `action` is same, create, update, replace or delete."""
+
+    urn: str
+    type: str
+    name: str
+    action: str
+    id: str | None = None
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What one pass over the program did (or would do): outputs are None in a preview that can't know them."""
+
+    changes: tuple[Change, ...]
+    outputs: Outputs | None
+    seconds: float
+
+
+class _Summary(msgspec.Struct, frozen=True):
+    outputs: Outputs
+
+
+class _State(msgspec.Struct, frozen=True):
+    id: str | None = None
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    op: str
+    urn: str
+    type: str
+    old: _State | None = None
+    new: _State | None = None
+
+
+class _Done(msgspec.Struct, frozen=True):
+    metadata: _Metadata
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """A line of the CLI's event log (sdk/go/common/apitype/events.go)."""
+
+    done: _Done | None = msgspec.field(default=None, name="resOutputsEvent")
+
+
+Report = Callable[[Change], None]
+
+
+@dataclass(frozen=True)
+class Pulumi:
+    """The program of one stack. `environment` is all that the child process sees, tokens included.
+
+    `twin_state` is the local twin's folder, or None for a stack that the CLI owns. `redact` cleans error output.
+    """
+
+    stack: str
+    stack_file: Path
+    root: Path
+    environment: Mapping[str, str]
+    twin_state: Path | None
+    redact: Callable[[str], str]
+    python: str = sys.executable
+
+    def preview(self, report: Report = lambda _change: None) -> Applied:
+        """Tell what `up` would do; changes nothing. Raises CheckError with the program's own words."""
+        return self._run(CheckError, report, preview=True)
+
+    def up(self, report: Report = lambda _change: None) -> Applied:
+        """Make the program real and return its outputs. Repeating it is safe: it converges.
+
+        Raises ActError with the program's own words: a part may have been done, the next `up` goes on from there.
+        """
+        return self._run(ActError, report, preview=False)
+
+    def _run(self, failure: type[OpsError], report: Report, *, preview: bool) -> Applied:
+        started = time.monotonic()
+        with tempfile.TemporaryFile() as stderr:
+            if self.twin_state is not None:
+                changes, outputs = self._by_twin(failure, report, stderr, preview=preview)
+            else:
+                changes, outputs = self._by_cli(failure, report, stderr, preview=preview)
+        done = tuple(change for change in changes if change.action not in UNCHANGED)
+        return Applied(done, outputs, time.monotonic() - started)
+
+    def _by_twin(
+        self, failure: type[OpsError], report: Report, stderr: IO[bytes], *, preview: bool
+    ) -> tuple[list[Change], Outputs | None]:
+        arguments = [self.python, "-m", "twin", "apply", "--program", PROGRAM]
+        arguments += ["--stack-file", str(self.stack_file), "--state", str(self.twin_state)]
+        changes: list[Change] = []
+        outputs: Outputs | None = None
+        for line in self._lines(failure, [*arguments, *(["--preview"] if preview else [])], stderr):
+            if b'"urn"' in line:
+                changes.append(msgspec.json.decode(line, type=Change))
+                report(changes[-1])
+            elif not preview:
+                outputs = msgspec.json.decode(line, type=_Summary).outputs
+        return changes, outputs
+
+    def _by_cli(
+        self, failure: type[OpsError], report: Report, stderr: IO[bytes], *, preview: bool
+    ) -> tuple[list[Change], Outputs | None]:
+        pulumi = shutil.which("pulumi", path=self.environment.get("PATH"))
+        if pulumi is None:
+            message = f"Stack {self.stack}: expected the Pulumi CLI on PATH, got none. How to install it: {INSTALL}"
+            raise Refused(message, next_command="pulumi version")
+        where = ["--stack", self.stack, "--non-interactive"]
+        verb = ["preview"] if preview else ["up", "--yes", "--skip-preview"]
+        changes: list[Change] = []
+        with tempfile.NamedTemporaryFile(suffix=".ndjson") as log:
+            arguments = [pulumi, *verb, *where, "--config-file", str(self.stack_file), "--event-log", log.name]
+            for _ in self._lines(failure, arguments, stderr):
+                _drain(log, changes, report)  # its prose on stdout tells when there is more
+            _drain(log, changes, report)
+        if preview:
+            return changes, None
+        printed = list(self._lines(CheckError, [pulumi, "stack", "output", "--json", *where], stderr))
+        return changes, msgspec.json.decode(b"\n".join(printed), type=Outputs)
+
+    def _lines(self, failure: type[OpsError], arguments: list[str], stderr: IO[bytes]) -> Iterator[bytes]:
+        """Yield what a program prints; raise `failure` with its last words unless it ends with 0 in time."""
+        said = f"Stack {self.stack}: {' '.join(Path(word).name for word in arguments[:4])}"
+        program = child.start(arguments, folder=self.root, environment={**self.environment, **EVENTS}, stderr=stderr)
+        last: deque[bytes] = deque(maxlen=20)
+        try:
+            for line in child.lines(program, seconds=LONGEST):
+                last.append(line)
+                yield line
+            code = program.wait(child.GRACE)
+        except (TimeoutError, subprocess.TimeoutExpired):
+            message = f"{said}: expected its end within {LONGEST:.0f} s, got none; it was stopped."
+            raise failure(message, next_command="invoke deploy") from None
+        finally:
+            child.stop(program)
+        if code:
+            words = b"\n".join(last).decode("utf-8", "replace")
+            text = self.redact(f"{child.tail(stderr)}\n{words}".strip())
+            message = f"{said}: expected exit 0, got {code}: {text}"
+            raise failure(message, next_command="invoke deploy")
+
+
+def _drain(log: IO[bytes], changes: list[Change], report: Report) -> None:
+    """Read the events that the CLI has written since the last look; a line still being written stays for later."""
+    while line := log.readline():
+        if not line.endswith(b"\n"):
+            log.seek(-len(line), 1)
+            return
+        done = msgspec.json.decode(line, type=_Event).done
+        if done is not None:
+            state = done.metadata.new or done.metadata.old or _State()
+            name = done.metadata.urn.rpartition("::")[2]
+            changes.append(Change(done.metadata.urn, done.metadata.type, name, done.metadata.op, state.id))
+            report(changes[-1])
