@@ -1,0 +1,248 @@
+"""The local twin: start and stop its process, and ask it over the wire to break things and to tell what it saw."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from runbooks.clients import child
+from runbooks.clients.transport import Transport
+from runbooks.model.errors import ActError, NotSo, Refused
+from runbooks.model.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.stack import TwinPorts
+
+READY: Final = 120.0  # seconds from start to the line that says so; a cold PostgreSQL takes about three
+INSTALL: Final = 900.0  # seconds to fetch the engines over a slow line
+NOTE: Final = "twin.json"
+FREE_PORTS: Final = {"cloudflare": 0, "supabase": 0, "edge": 0, "dns": 0, "postgres": 0}
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Where a running twin answers and what it accepts: the line it prints, and its `twin.json`."""
+
+    pid: int
+    cloudflare: str
+    supabase: str
+    edge: str
+    dns: str
+    database_url: str
+    tokens: dict[str, str]
+    account: str
+
+
+class Do(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a fault does to a call: `delay` and `retry_after` in seconds, `reset` is "before" or "after" the effect."""
+
+    status: int | None = None
+    code: int | str | None = None
+    message: str | None = None
+    delay: float | None = None
+    reset: str | None = None
+    truncate: bool | None = None
+    retry_after: float | None = None
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault for calls of `provider` by `method` and `path` (a pattern), `times` calls after the first `after`."""
+
+    provider: str
+    method: str
+    path: str
+    do: Do
+    after: int = 0
+    times: int = 1
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call that the twin saw; `effect` says what it changed, None when nothing."""
+
+    seq: int
+    provider: str
+    method: str
+    path: str
+    status: int | None = None
+    effect: str | None = None
+
+
+@dataclass
+class TwinProcess:
+    """A twin that this process started. It ends with us unless it was told to outlive us."""
+
+    addresses: Addresses
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """Stop it and everything it started."""
+        child.stop(self.process)
+
+
+def install(*, root: Path, environment: Mapping[str, str], python: str = sys.executable) -> None:
+    """Fetch the engines into the user's cache where they are not there yet; progress goes to our standard error.
+
+    Raises Refused when something is missing and can't be fetched; the program has said what.
+    """
+    program = child.start(
+        [python, "-m", "twin", "install"], folder=root, environment=_without_secrets(environment), stderr=None
+    )
+    try:
+        for _ in child.lines(program, seconds=INSTALL):
+            pass
+        code = program.wait(child.GRACE)
+    except (TimeoutError, subprocess.TimeoutExpired):
+        code = -1
+    finally:
+        child.stop(program)
+    if code:
+        message = "python -m twin install: expected the twin's engines in the cache, they can't be fetched (see above)."
+        raise Refused(message, next_command="python -m twin install")
+
+
+def start(
+    *,
+    state: Path,
+    account: str,
+    zone: str,
+    project: str,
+    root: Path,
+    environment: Mapping[str, str],
+    ports: TwinPorts | None = None,
+    outlives_us: bool = False,
+    seconds: float = READY,
+    python: str = sys.executable,
+) -> TwinProcess:
+    """Start a twin on `state` and wait until it is ready; free ports unless given. Call from the main thread.
+
+    Raises ActError with the end of its error output when it ends early or isn't ready after `seconds`.
+    """
+    wanted: dict[str, int] = msgspec.structs.asdict(ports) if ports else FREE_PORTS
+    arguments = [python, "-m", "twin", "serve", "--state", str(state)]
+    arguments += ["--account", account, "--zone", zone, "--project", project]
+    arguments += [word for name, port in wanted.items() if port for word in (f"--{name}-port", str(port))]
+    arguments += ["--outlive-parent"] if outlives_us else []
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "serve.stderr").open("w+b") as stderr:
+        program = child.start(
+            arguments,
+            folder=root,
+            environment=_without_secrets(environment),
+            stderr=stderr,
+            outlives_us=outlives_us,
+        )
+        ready: Addresses | None = None
+        try:
+            line = next(child.lines(program, seconds=seconds), b"")
+            ready = msgspec.json.decode(line, type=Addresses)
+        except (TimeoutError, msgspec.DecodeError):
+            code = child.stop(program)
+            message = (
+                f"python -m twin serve --state {state}: expected one line of JSON within {seconds:.0f} s, "
+                f"got none (exit {code}): {child.tail(stderr)}"
+            )
+            raise ActError(message, next_command="invoke twin.up") from None
+        finally:
+            if ready is None:
+                child.stop(program)
+    return TwinProcess(ready, program)
+
+
+def running(state: Path) -> Addresses | None:
+    """Return the addresses of the twin that runs on this state folder, or None when none does."""
+    note = state / NOTE
+    if not note.is_file():
+        return None
+    addresses = msgspec.json.decode(note.read_bytes(), type=Addresses)
+    return addresses if _is_twin(addresses.pid, state) else None
+
+
+def stop(state: Path, *, seconds: float = child.GRACE) -> bool:
+    """Stop the twin that runs on this state folder, whoever started it; False when none does.
+
+    The recorded process is only asked to stop when its command line says that it is a twin on this very folder.
+    Raises NotSo when it is still there after `seconds`.
+    """
+    found = running(state)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGTERM)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not _is_twin(found.pid, state):
+            return True
+        time.sleep(0.05)
+    message = f"Twin on {state}: expected process {found.pid} to end within {seconds:.0f} s, it is still there."
+    raise NotSo(message, next_command=f"kill -9 {found.pid}")
+
+
+@dataclass(frozen=True)
+class TwinControl:
+    """The twin's own API: break it, fire a schedule, and read what it saw."""
+
+    transport: Transport
+
+    def fault(self, fault: Fault) -> None:
+        """Let calls go wrong from now on, as described."""
+        self.transport.send("POST", "/__twin/faults", json=fault)
+
+    def clear_faults(self) -> None:
+        """Let all calls go well again."""
+        self.transport.send("DELETE", "/__twin/faults")
+
+    def calls(self) -> tuple[Call, ...]:
+        """Return every call since the start or the last reset, oldest first."""
+        return self.transport.get("/__twin/calls").decode(tuple[Call, ...])
+
+    def fire_cron(self, script: str, cron: str) -> None:
+        """Run a Worker's scheduled handler now."""
+        self.transport.send("POST", "/__twin/cron", json={"script": script, "cron": cron})
+
+    def break_down(self, what: str) -> None:
+        """Break or mend a whole engine, for example "postgres-stop" and "postgres-start"."""
+        self.transport.send("POST", "/__twin/break", json={"what": what})
+
+    def state(self) -> dict[str, Any]:
+        """Return what the twin says of itself, to be shown as it is."""
+        return self.transport.get("/__twin/state").decode(dict[str, Any])
+
+
+def control(cloudflare: str) -> TwinControl:
+    """Speak to the twin whose Cloudflare address (with `/client/v4`) is given."""
+    return TwinControl(Transport("the twin", cloudflare.removesuffix("/client/v4")))
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the providers' secrets: the twin must never see a real one."""
+    return {key: value for key, value in environment.items() if key not in VARIABLES}
+
+
+def _is_twin(pid: int, state: Path) -> bool:
+    words = _command_line(pid)
+    return "serve" in words and any(Path(word).resolve() == state.resolve() for word in words[1:])
+
+
+def _command_line(pid: int) -> list[str]:
+    """Return the words by which a process was started; none when there is no such process."""
+    proc = Path("/proc") / str(pid) / "cmdline"
+    if Path("/proc/self").exists():
+        try:
+            return [word.decode("utf-8", "replace") for word in proc.read_bytes().split(b"\0")]
+        except OSError:
+            return []
+    listed = subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)],  # noqa: S607 - every POSIX system has ps on PATH
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return listed.stdout.split()
