@@ -1,0 +1,96 @@
+"""Answer as Cloudflare's API does: the envelope, and errors with the provider's codes and texts.
+
+```
+ApiError                any refusal: HTTP status, code, text
+├── missing(...)        404 of a named kind of object
+└── unrouted(...)       a call that the twin lacks: 501 and the file to extend
+```
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """A refusal with the provider's HTTP status, code and text."""
+
+    def __init__(self, status: int, code: int, message: str, **extra: Any) -> None:  # noqa: ANN401 - provider JSON
+        """Keep what the envelope shows; `extra` goes into the error object (error_chain, source …)."""
+        super().__init__(message)
+        self.status = status
+        self.errors: list[Json] = [{"code": code, "message": message, **extra}]
+        self.messages: list[Any] = []
+
+    def response(self) -> web.Response:
+        """Return the envelope of a refusal.
+
+        `x-should-retry: false` on 409 and 501: the Pulumi provider would repeat them for minutes otherwise.
+        """
+        body = {"success": False, "errors": self.errors, "messages": self.messages, "result": None}
+        headers = {"x-should-retry": "false"} if self.status in {409, 501} else {}
+        return web.json_response(body, status=self.status, headers=headers)
+
+
+def ok(result: object, *, info: Json | None = None, status: int = 200) -> web.Response:
+    """Return the envelope of a success; `info` becomes `result_info`."""
+    body: Json = {"success": True, "errors": [], "messages": [], "result": result}
+    if info is not None:
+        body["result_info"] = info
+    return web.json_response(body, status=status)
+
+
+def unrouted(method: str, path: str, extend: str) -> ApiError:
+    """Return 501 in the envelope of an unknown URI, with the file in which the call would be added."""
+    text = f"Could not route to {path}, perhaps your object identifier is invalid?"
+    error = ApiError(501, 7003, text)
+    error.errors.append({"code": 7000, "message": "No route for that URI"})
+    error.messages.append(f"the twin does not answer {method} {path}: add it to {extend}")
+    return error
+
+
+def number(request: web.Request, name: str, default: int) -> int:
+    """Return a query parameter as a whole number; 400 when it is none."""
+    text = request.query.get(name, str(default))
+    if not text.isdigit():
+        raise ApiError(400, 10021, f"invalid {name} parameter")
+    return int(text)
+
+
+def page(request: web.Request, rows: list[Any], *, per_page: int, most: int) -> tuple[list[Any], Json]:
+    """Return one page of the rows and its `result_info`: page, per_page, count, total_count, total_pages."""
+    index = max(number(request, "page", 1), 1)
+    size = min(max(number(request, "per_page", per_page), 1), most)
+    part = rows[(index - 1) * size : index * size]
+    total = len(rows)
+    info = {"page": index, "per_page": size, "count": len(part), "total_count": total}
+    return part, {**info, "total_pages": -(-total // size)}
+
+
+async def read(request: web.Request) -> Json:
+    """Return the request's JSON object; 400 with the provider's 6007 when it is none."""
+    content = await read_any(request)
+    if not isinstance(content, dict):
+        raise ApiError(400, 6007, "Malformed JSON in request body")
+    return content
+
+
+async def read_any(request: web.Request) -> object:
+    """Return the request's JSON value of any kind; 400 when it does not parse."""
+    text = await request.text()
+    try:
+        return json.loads(text) if text else {}
+    except ValueError:
+        raise ApiError(400, 6007, "Malformed JSON in request body") from None
+
+
+def required(content: Json, *names: str, code: int = 10021) -> None:
+    """Refuse a body that lacks one of the fields."""
+    for name in names:
+        if content.get(name) in (None, ""):
+            raise ApiError(400, code, f"{name} is required")

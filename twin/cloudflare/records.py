@@ -1,0 +1,301 @@
+"""Create, change, remove, batch and export DNS records, with the provider's checks and codes."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from twin.cloudflare.errors import ApiError, Json, ok, page, read
+from twin.cloudflare.store import changed, found, now, object_id, store_of
+from twin.route import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TYPES = frozenset(
+    [
+        "A",
+        "AAAA",
+        "CAA",
+        "CNAME",
+        "DS",
+        "HTTPS",
+        "LOC",
+        "MX",
+        "NAPTR",
+        "NS",
+        "PTR",
+        "SMIMEA",
+        "SRV",
+        "SSHFP",
+        "SVCB",
+        "TLSA",
+        "TXT",
+        "URI",
+    ]
+)
+PROXIABLE = frozenset({"A", "AAAA", "CNAME"})
+SETTABLE = ("name", "type", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
+AUTOMATIC = 1
+SHORTEST, LONGEST = 60, 86400  # seconds; 30 only on Enterprise
+BATCH_MOST = 200  # records in one batch on the Free plan
+GONE = "Record does not exist."
+
+
+def absolute(name: str, zone: Json) -> str:
+    """Return a record's full name; `@` and short names get the zone's."""
+    plain = name.rstrip(".").lower()
+    if plain in {"", "@"}:
+        return str(zone["name"])
+    if plain == zone["name"] or plain.endswith("." + zone["name"]):
+        return plain
+    return f"{plain}.{zone['name']}"
+
+
+def content_of(kind: str, data: Json) -> str:
+    """Return the text form of structured data: CAA, SRV and the like."""
+    if kind == "CAA":
+        return f'{data.get("flags", 0)} {data.get("tag")} "{data.get("value")}"'
+    if kind == "SRV":
+        return f"{data.get('weight')} {data.get('port')} {data.get('target')}"
+    return " ".join(str(value) for value in data.values())
+
+
+def check_content(kind: str, content: str) -> None:
+    """Refuse an address or target that is none; 400 with 9005 or 9007."""
+    families: dict[str, tuple[Callable[[str], object], str]] = {
+        "A": (ipaddress.IPv4Address, "IPv4"),
+        "AAAA": (ipaddress.IPv6Address, "IPv6"),
+    }
+    if kind in families:
+        parse, family = families[kind]
+        try:
+            parse(content)
+        except ValueError:
+            raise ApiError(400, 9005, f"Content for {kind} record must be a valid {family} address.") from None
+    if not content or (kind in {"CNAME", "MX", "NS"} and (" " in content or "/" in content)):
+        raise ApiError(400, 9007, f"Content for {kind} record is invalid.")
+
+
+def check_clash(zone: Json, record: Json) -> None:
+    """Refuse a record beside one that it cannot stand beside: 81058, 81053, 81054."""
+    for other in zone["records"].values():
+        if other["id"] == record["id"] or other["name"] != record["name"]:
+            continue
+        if (other["type"], other["content"]) == (record["type"], record["content"]):
+            raise ApiError(400, 81058, "An identical record already exists.")
+        if record["type"] == "CNAME" and other["type"] in PROXIABLE:
+            raise ApiError(400, 81053, "An A, AAAA, or CNAME record with that host already exists.")
+        if record["type"] in PROXIABLE and other["type"] == "CNAME":
+            raise ApiError(400, 81054, "A CNAME record with that host already exists.")
+
+
+def build(zone: Json, sent: Json, old: Json | None) -> Json:
+    """Return a checked record from the sent fields, laid over those of the old one when there is one."""
+    for name in ("name", "type"):
+        if not (sent.get(name) or (old or {}).get(name)):
+            raise ApiError(400, 9000, f"DNS {name} is required.")
+    kind = str(sent.get("type") or (old or {})["type"]).upper()
+    if kind not in TYPES:
+        raise ApiError(400, 1004, "DNS Validation Error", error_chain=[{"code": 9009, "message": "Invalid type."}])
+    base: Json = dict(old or {})
+    fresh: Json = {"ttl": AUTOMATIC, "proxied": False, "comment": None, "tags": [], "settings": {}, "meta": {}}
+    fields = {key: sent[key] for key in SETTABLE if key in sent}
+    record: Json = {"id": object_id(), "created_on": now(), **fresh, **base, **fields, "type": kind}
+    record["name"] = absolute(str(record["name"]), zone)
+    if record.get("data") and "content" not in sent:
+        record["content"] = content_of(kind, record["data"])
+    record["content"] = str(record.get("content", ""))
+    if kind in {"CNAME", "MX", "NS"}:
+        record["content"] = record["content"].rstrip(".").lower()
+    record |= {"proxiable": kind in PROXIABLE, "modified_on": now(), "tags": record["tags"] or []}
+    check(zone, record)
+    return record
+
+
+def check(zone: Json, record: Json) -> None:
+    """Refuse what the provider refuses: content, ttl, proxying, priority, comment, clashes."""
+    kind = record["type"]
+    check_content(kind, record["content"])
+    ttl = record["ttl"]
+    if ttl != AUTOMATIC and not (isinstance(ttl, int | float) and SHORTEST <= ttl <= LONGEST):
+        raise ApiError(400, 9021, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.")
+    if record["proxied"] and kind not in PROXIABLE:
+        raise ApiError(400, 9004, "This record type cannot be proxied.")
+    if kind in {"MX", "URI"} and record.get("priority") is None:
+        raise ApiError(400, 9100, "DNS record priority is required.")
+    if "\n" in (record["comment"] or ""):
+        raise ApiError(400, 9301, "DNS record comment must not contain a line break.")
+    check_clash(zone, record)
+
+
+def find(zone: Json, record_id: str) -> Json:
+    """Return a record by id; 404 with 81044. A record that belongs to a custom domain is read-only."""
+    return found(zone["records"], record_id, 81044, GONE)
+
+
+def writable(zone: Json, record_id: str) -> Json:
+    """Return a record that may be changed by hand."""
+    record = find(zone, record_id)
+    if record["meta"].get("read_only"):
+        raise ApiError(400, 1043, "This record is managed by Workers and cannot be edited here.")
+    return record
+
+
+def create(zone: Json, sent: Json) -> Json:
+    """Add a record."""
+    record = build(zone, sent, None)
+    zone["records"][record["id"]] = record
+    return record
+
+
+def overwrite(zone: Json, record_id: str, sent: Json) -> Json:
+    """Replace a record: what is not sent falls back to its default. A batch may bring back a deleted id."""
+    old = zone["records"].get(record_id)
+    kept = {"id": record_id, "created_on": old["created_on"] if old else now()}
+    if old is not None:
+        writable(zone, record_id)
+    record = build(zone, sent, kept)
+    zone["records"][record_id] = record
+    return record
+
+
+def patch(zone: Json, record_id: str, sent: Json) -> Json:
+    """Change the given fields of a record."""
+    record = build(zone, sent, writable(zone, record_id))
+    zone["records"][record_id] = record
+    return record
+
+
+def remove(zone: Json, record_id: str) -> Json:
+    """Remove a record."""
+    record = writable(zone, record_id)
+    del zone["records"][record_id]
+    return record
+
+
+def zone_of(request: web.Request) -> Json:
+    """Return the zone of the path."""
+    return store_of(request).zone(request.match_info["zone"])
+
+
+async def post(request: web.Request) -> web.Response:
+    """Create a record."""
+    record = create(zone_of(request), await read(request))
+    changed(request, f"record {record['type']} {record['name']} created")
+    return ok(record)
+
+
+async def get(request: web.Request) -> web.Response:
+    """Show a record."""
+    return ok(find(zone_of(request), request.match_info["record"]))
+
+
+async def put(request: web.Request) -> web.Response:
+    """Replace a record."""
+    zone, record_id = zone_of(request), request.match_info["record"]
+    find(zone, record_id)
+    record = overwrite(zone, record_id, await read(request))
+    changed(request, f"record {record['type']} {record['name']} replaced")
+    return ok(record)
+
+
+async def patch_one(request: web.Request) -> web.Response:
+    """Change the given fields of a record."""
+    record = patch(zone_of(request), request.match_info["record"], await read(request))
+    changed(request, f"record {record['type']} {record['name']} changed")
+    return ok(record)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Delete a record."""
+    record = remove(zone_of(request), request.match_info["record"])
+    changed(request, f"record {record['type']} {record['name']} deleted")
+    return ok({"id": record["id"]})
+
+
+def matches(record: Json, key: str, wanted: str) -> bool:
+    """Tell whether a record passes one filter of the list."""
+    field, _, how = key.partition(".")
+    have = str(record.get(field) or "").lower()
+    want = wanted.lower()
+    tests = {
+        "": have == want,
+        "exact": have == want,
+        "contains": want in have,
+        "startswith": have.startswith(want),
+        "endswith": have.endswith(want),
+        "present": bool(have),
+        "absent": not have,
+    }
+    return tests.get(how, True)
+
+
+async def listing(request: web.Request) -> web.Response:
+    """List records: type, name, content and comment filters, `match`, `order`, `direction`, `search`, paging."""
+    rows = list(zone_of(request)["records"].values())
+    query = request.query
+    filters = {
+        k: v for k, v in query.items() if k.partition(".")[0] in {"type", "name", "content", "comment", "proxied"}
+    }
+    join = any if query.get("match") == "any" else all
+    if filters:
+        rows = [row for row in rows if join(matches(row, key, value) for key, value in filters.items())]
+    if "search" in query:
+        rows = [r for r in rows if query["search"].lower() in f"{r['name']} {r['content']} {r['comment']}".lower()]
+    order = query.get("order", "name")
+    rows.sort(key=lambda row: (str(row.get(order, "")), row["type"], row["id"]))
+    if query.get("direction") == "desc":
+        rows.reverse()
+    part, info = page(request, rows, per_page=100, most=5000)
+    return ok(part, info=info)
+
+
+async def batch(request: web.Request) -> web.Response:
+    """Do deletes, patches, puts and posts as one transaction: the first error leaves everything as it was."""
+    zone, body = zone_of(request), await read(request)
+    if sum(len(body.get(part) or []) for part in ("deletes", "patches", "puts", "posts")) > BATCH_MOST:
+        raise ApiError(400, 81103, f"A batch may change at most {BATCH_MOST} records.")
+    trial: Json = {"name": zone["name"], "records": copy.deepcopy(zone["records"])}
+    result = {
+        "deletes": [remove(trial, row.get("id", "")) for row in body.get("deletes") or []],
+        "patches": [patch(trial, row.get("id", ""), row) for row in body.get("patches") or []],
+        "puts": [overwrite(trial, row.get("id") or object_id(), row) for row in body.get("puts") or []],
+        "posts": [create(trial, row) for row in body.get("posts") or []],
+    }
+    zone["records"] = trial["records"]
+    changed(request, ", ".join(f"{len(rows)} records {part}" for part, rows in result.items() if rows) or "no record")
+    return ok(result)
+
+
+async def export(request: web.Request) -> web.Response:
+    """Return the zone in BIND form, comments and the proxied mark at the line's end."""
+    zone = zone_of(request)
+    lines = [f";; Domain:     {zone['name']}.", ";; Exported:   " + now(), ""]
+    for record in zone["records"].values():
+        content, kind = record["content"], record["type"]
+        content = f"{record['priority']} {content}" if record.get("priority") is not None else content
+        content = f"{content}." if kind in {"CNAME", "MX", "NS"} else content
+        content = f'"{content}"' if kind == "TXT" and not content.startswith('"') else content
+        tags = ",".join(
+            [*record["tags"], *([f"cf-proxied:{str(record['proxied']).lower()}"] if record["proxiable"] else [])]
+        )
+        remark = " ".join(x for x in (record["comment"] or "", f"cf_tags={tags}" if tags else "") if x)
+        lines.append(f"{record['name']}.\t{record['ttl']}\tIN\t{kind}\t{content}{' ; ' + remark if remark else ''}")
+    return web.Response(text="\n".join(lines) + "\n")
+
+
+PATH = "/zones/{zone}/dns_records"
+ROUTES = (
+    Route("POST", PATH + "/batch", batch, "batch documentation"),
+    Route("GET", PATH + "/export", export, "import and export documentation"),
+    Route("POST", PATH, post, "recorded provider requests"),
+    Route("GET", PATH, listing, "official SDK"),
+    Route("GET", PATH + "/{record}", get, "recorded provider requests"),
+    Route("PUT", PATH + "/{record}", put, "recorded provider requests"),
+    Route("PATCH", PATH + "/{record}", patch_one, "official SDK"),
+    Route("DELETE", PATH + "/{record}", delete, "recorded provider requests"),
+)

@@ -1,0 +1,106 @@
+"""Answer the edge's questions from the store's memory: who serves a host, what runs, which records there are."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING
+
+from twin.cloudflare.errors import ApiError, Json
+from twin.cloudflare.workers import bindings, deployments, versions
+from twin.world import Asset, Module, Runnable, SiteTarget, WorkerTarget
+
+if TYPE_CHECKING:
+    from twin.cloudflare.store import Store
+
+
+class StoredRouting:
+    """The `twin.world.Routing` of a Cloudflare store."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from this store at every question."""
+        self.store = store
+
+    def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
+        """Return who serves this host and path: custom domain, most specific route, workers.dev, then Pages."""
+        name = host.split(":", maxsplit=1)[0].lower().rstrip(".")
+        domain = next((d for d in self.store.data["domains"].values() if d["hostname"] == name), None)
+        if domain is not None:
+            return self.to_worker(domain["service"])
+        script = self.routed(name, path)
+        if script is None:
+            script = self.on_workers_dev(name)
+        if script is not None:
+            return self.to_worker(script)
+        return None
+
+    def routed(self, host: str, path: str) -> str | None:
+        """Return the script of the most specific route; it answers only where a proxied record leads to the edge."""
+        zone = self.store.zone_of(host)
+        if zone is None or not any(r["proxied"] and covers(r["name"], host) for r in zone["records"].values()):
+            return None
+        whole = host + path.split("?", maxsplit=1)[0]
+        fits = [r for r in zone["routes"].values() if route_matches(r["pattern"], whole)]
+        best = max(fits, key=lambda r: len(r["pattern"].replace("*", "")), default=None)
+        return None if best is None else best.get("script")
+
+    def on_workers_dev(self, host: str) -> str | None:
+        """Return the script that this workers.dev host names, when it is switched on there."""
+        suffix = f".{self.store.data['subdomain']}.workers.dev"
+        workers = (w for w in self.store.workers() if w["subdomain"]["enabled"] and host == w["name"] + suffix)
+        return next((str(worker["name"]) for worker in workers), None)
+
+    def to_worker(self, script: str) -> WorkerTarget | None:
+        """Return the target of a script that has a deployment."""
+        split = self.live(script)
+        return WorkerTarget(script, split) if split else None
+
+    def live(self, script: str) -> tuple[tuple[str, float], ...]:
+        """Return version ids and percentages of the script's newest deployment."""
+        worker = next((w for w in self.store.workers() if w["name"] == script), None)
+        return deployments.live(worker) if worker else ()
+
+    def runnable(self, script: str, version: str) -> Runnable:
+        """Return the version with bindings resolved; KeyError when there is none."""
+        try:
+            worker = self.store.worker(script)
+            row = versions.get(worker, version)
+        except ApiError as error:
+            raise KeyError(version) from error
+        modules = tuple(Module(m["name"], m["kind"], self.store.blob(m["blob"])) for m in row["modules"])
+        return Runnable(
+            script=worker["name"],
+            version=row["id"],
+            main_module=row["main_module"],
+            modules=modules,
+            bindings=bindings.resolved(self.store, row["bindings"]),
+            compatibility_date=row["compatibility_date"],
+            compatibility_flags=tuple(row["compatibility_flags"]),
+            tag=row["annotations"].get("workers/tag", ""),
+            created_on=row["created_on"],
+        )
+
+    def asset(self, site: SiteTarget, path: str) -> Asset:
+        """Return what a Pages deployment answers."""
+        raise KeyError(site.deployment, path)
+
+    def crons(self) -> tuple[tuple[str, str], ...]:
+        """Return (script, cron expression) of every schedule of a deployed script."""
+        workers = [worker for worker in self.store.workers() if worker["deployments"]]
+        return tuple((str(w["name"]), str(row["cron"])) for w in workers for row in w["schedules"])
+
+    def records(self) -> tuple[Json, ...]:
+        """Return every DNS record of every zone as the API shows it."""
+        return tuple(dict(record) for record in self.store.records())
+
+
+def covers(name: str, host: str) -> bool:
+    """Tell whether a record's name, wildcard or not, answers for a host."""
+    return name == host or (name.startswith("*.") and host.endswith(name[1:]))
+
+
+def route_matches(pattern: str, whole: str) -> bool:
+    """Tell whether `host/path` fits a route pattern, in which `*` stands for anything."""
+    bare = re.sub(r"^[a-z*]+://", "", pattern)
+    bare = bare if "/" in bare else bare + "/"
+    return fnmatch.fnmatchcase(whole, bare.replace("[", "[[]").replace("?", "[?]"))

@@ -1,0 +1,1 @@
+"""Workers: identities, versions, deployments, secrets, the hosts and times that reach them."""

@@ -1,0 +1,253 @@
+"""Make, list and show Worker versions: the JSON API of `workers/workers` and the multipart one of `workers/scripts`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+from aiohttp import BodyPartReader
+
+from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, unrouted
+from twin.cloudflare.store import changed, found, now, store_of, version_id
+from twin.cloudflare.workers import bindings
+from twin.route import Route
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from twin.cloudflare.store import Store
+
+DEPLOYABLE = 100  # a rollback reaches the last 100 uploaded versions (changelog of 2025-09-11)
+MESSAGE_BYTES = 1000
+TAG_BYTES = 100
+HANDLER = re.compile(r"\b(fetch|scheduled|queue|email|tail|trace)\s*(?:\(|:|=)")
+
+
+def create(store: Store, worker: Json, body: Json, modules: list[Json], *, trigger: str, strict: bool) -> Json:
+    """Add a version to a Worker and return it as stored.
+
+    `body` is the metadata of the upload, `modules` have name, kind and blob. Raises 400 with 10021 when the main
+    module is none of them, and what `bindings.accept` raises.
+    """
+    main = body.get("main_module") or body.get("body_part")
+    if main not in [module["name"] for module in modules]:
+        raise ApiError(400, 10021, f"main_module '{main}' is not among the uploaded modules.")
+    notes = {k: v for k, v in (body.get("annotations") or {}).items() if k != "workers/triggered_by"}
+    check_notes(notes)
+    taken = bindings.accept(
+        store, worker, body.get("bindings") or [], keep=body.get("keep_bindings") or [], strict=strict
+    )
+    worker["number"] = worker.get("number", 0) + 1
+    version: Json = {
+        "id": version_id(),
+        "number": worker["number"],
+        "created_on": now(),
+        "source": "api",
+        "annotations": {**notes, "workers/triggered_by": trigger},
+        "bindings": taken,
+        "main_module": main,
+        "modules": modules,
+        "compatibility_date": body.get("compatibility_date") or "",
+        "compatibility_flags": body.get("compatibility_flags") or [],
+        "usage_model": body.get("usage_model") or "standard",
+        "handlers": handlers(store, modules, str(main)),
+        "etag": hashlib.sha256("".join(m["blob"] for m in modules).encode()).hexdigest(),
+    }
+    for optional in ("limits", "placement", "migrations"):
+        if body.get(optional):
+            version[optional] = body[optional]
+    worker["versions"].append(version)
+    worker["updated_on"] = now()
+    return version
+
+
+def check_notes(notes: Json) -> None:
+    """Refuse a message over 1000 bytes or a tag over 100 bytes."""
+    for key, most in (("workers/message", MESSAGE_BYTES), ("workers/tag", TAG_BYTES)):
+        if len(str(notes.get(key, "")).encode()) > most:
+            raise ApiError(400, 10021, f"annotation {key} is longer than {most} bytes")
+
+
+def handlers(store: Store, modules: list[Json], main: str) -> list[str]:
+    """Return the event handlers that the main module seems to export."""
+    text = next(store.blob(m["blob"]) for m in modules if m["name"] == main).decode("utf-8", "replace")
+    return sorted(set(HANDLER.findall(text)))
+
+
+async def read_parts(request: web.Request) -> tuple[Json, list[Json]]:
+    """Return the `metadata` of a multipart upload and its modules, their bytes kept as blobs."""
+    if not request.content_type.startswith("multipart/"):
+        raise ApiError(400, 10021, "Content-Type must be multipart/form-data.")
+    metadata: Json | None = None
+    modules: list[Json] = []
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader):
+            raise ApiError(400, 10021, "A part of the upload is itself multipart.")
+        body = bytes(await part.read(decode=True))
+        if part.name == "metadata":
+            metadata = json.loads(body)
+            continue
+        kind = part.headers.get("Content-Type", "application/octet-stream")
+        modules.append(module(store_of(request), str(part.name), kind, body))
+    if metadata is None:
+        raise ApiError(400, 10021, "Missing metadata part.")
+    return metadata, modules
+
+
+def module(store: Store, name: str, kind: str, body: bytes) -> Json:
+    """Keep a module's bytes and return its entry."""
+    return {"name": name, "kind": kind, "blob": store.put_blob(body), "size": len(body)}
+
+
+def get(worker: Json, wanted: str) -> Json:
+    """Return a version of a Worker by id, or `latest`; 404 with 10025."""
+    rows = {version["id"]: version for version in worker["versions"]}
+    if wanted == "latest" and worker["versions"]:
+        wanted = worker["versions"][-1]["id"]
+    return found(rows, wanted, 10025, f"The requested Worker version could not be found: {wanted}")
+
+
+def show(version: Json, *, whole: bool = True) -> Json:
+    """Return a version as `workers/scripts/S/versions` shows it; the list leaves `resources` out."""
+    view: Json = {
+        "id": version["id"],
+        "number": version["number"],
+        "metadata": {
+            "created_on": version["created_on"],
+            "modified_on": version["created_on"],
+            "source": version["source"],
+            "author_id": "",
+            "author_email": "operator@example.com",
+            "hasPreview": False,
+        },
+        "annotations": version["annotations"],
+    }
+    if whole:
+        view["resources"] = {
+            "bindings": bindings.shown(version["bindings"]),
+            "script": {
+                "etag": version["etag"],
+                "handlers": version["handlers"],
+                "last_deployed_from": version["source"],
+                "named_handlers": [],
+            },
+            "script_runtime": {
+                "compatibility_date": version["compatibility_date"],
+                "compatibility_flags": version["compatibility_flags"],
+                "usage_model": version["usage_model"],
+                **({"limits": version["limits"]} if version.get("limits") else {}),
+            },
+        }
+        view["startup_time_ms"] = 3
+    return view
+
+
+def show_resource(store: Store, version: Json, *, modules: bool) -> Json:
+    """Return a version as `workers/workers/W/versions` shows it, module contents only when asked for."""
+    hidden = {"modules", "handlers", "etag"}
+    view = {k: v for k, v in version.items() if k not in hidden}
+    view["bindings"] = bindings.shown(version["bindings"])
+    view["startup_time_ms"] = 3
+    if modules:
+        view["modules"] = [
+            {
+                "name": m["name"],
+                "content_type": m["kind"],
+                "content_base64": base64.b64encode(store.blob(m["blob"])).decode(),
+            }
+            for m in version["modules"]
+        ]
+    return view
+
+
+async def post_resource(request: web.Request) -> web.Response:
+    """Make a version from JSON with base64 modules; `?deploy=true` is refused: deployments have their own call."""
+    if request.query.get("deploy") == "true":
+        msg = "POST"
+        raise unrouted(msg, "…/versions?deploy=true", "twin/cloudflare/workers/versions.py")
+    store = store_of(request)
+    worker = store.worker(request.match_info["worker"])
+    body = await read(request)
+    required(body, "main_module", "modules", "compatibility_date")
+    modules = []
+    for sent in body["modules"]:
+        required(sent, "name", "content_type", "content_base64")
+        try:
+            content = base64.b64decode(sent["content_base64"], validate=True)
+        except ValueError:
+            raise ApiError(400, 10021, f"module {sent['name']}: content_base64 is not base64") from None
+        modules.append(module(store, sent["name"], sent["content_type"], content))
+    version = create(store, worker, body, modules, trigger="version_upload", strict=True)
+    changed(request, f"version {version['id']} of {worker['name']} uploaded")
+    return ok(show_resource(store, version, modules=False))
+
+
+async def list_resource(request: web.Request) -> web.Response:
+    """List versions, newest first, a page at a time."""
+    store = store_of(request)
+    worker = store.worker(request.match_info["worker"])
+    rows, info = page(request, worker["versions"][::-1], per_page=10, most=100)
+    return ok([show_resource(store, row, modules=False) for row in rows], info=info)
+
+
+async def get_resource(request: web.Request) -> web.Response:
+    """Show a version; `?include=modules` adds the code."""
+    store = store_of(request)
+    version = get(store.worker(request.match_info["worker"]), request.match_info["version"])
+    return ok(show_resource(store, version, modules="modules" in request.query.get("include", "")))
+
+
+async def delete_resource(request: web.Request) -> web.Response:
+    """Delete a version that no live deployment names."""
+    worker = store_of(request).worker(request.match_info["worker"])
+    version = get(worker, request.match_info["version"])
+    live = worker["deployments"][-1]["versions"] if worker["deployments"] else []
+    if version["id"] in [part["version_id"] for part in live]:
+        raise ApiError(400, 10021, "A version of the active deployment cannot be deleted.")
+    worker["versions"].remove(version)
+    changed(request, f"version {version['id']} of {worker['name']} deleted")
+    return ok(None)
+
+
+async def post_script(request: web.Request) -> web.Response:
+    """Upload a version without deploying it; the script must exist (10007)."""
+    store = store_of(request)
+    worker = store.worker(request.match_info["script"])
+    metadata, modules = await read_parts(request)
+    strict = request.query.get("bindings_inherit") == "strict"
+    version = create(store, worker, metadata, modules, trigger="version_upload", strict=strict)
+    changed(request, f"version {version['id']} of {worker['name']} uploaded")
+    return ok(show(version))
+
+
+async def list_script(request: web.Request) -> web.Response:
+    """List versions in `result.items`, newest first; `?deployable=true` ignores paging and gives up to 100."""
+    worker = store_of(request).worker(request.match_info["script"])
+    newest = worker["versions"][::-1]
+    if request.query.get("deployable") == "true":
+        rows = newest[:DEPLOYABLE]
+        info: Json = {"page": 1, "per_page": DEPLOYABLE, "count": len(rows), "total_count": len(rows)}
+    else:
+        rows, info = page(request, newest, per_page=10, most=100)
+    return ok({"items": [show(row, whole=False) for row in rows]}, info=info)
+
+
+async def get_script(request: web.Request) -> web.Response:
+    """Show a version with its resources."""
+    return ok(show(get(store_of(request).worker(request.match_info["script"]), request.match_info["version"])))
+
+
+RESOURCE = "/accounts/{account}/workers/workers/{worker}/versions"
+SCRIPT = "/accounts/{account}/workers/scripts/{script}/versions"
+ROUTES = (
+    Route("POST", RESOURCE, post_resource, "recorded provider requests"),
+    Route("GET", RESOURCE, list_resource, "official SDK"),
+    Route("GET", RESOURCE + "/{version}", get_resource, "recorded provider requests"),
+    Route("DELETE", RESOURCE + "/{version}", delete_resource, "official SDK"),
+    Route("POST", SCRIPT, post_script, "recorded wrangler 4.86"),
+    Route("GET", SCRIPT, list_script, "recorded wrangler 4.86"),
+    Route("GET", SCRIPT + "/{version}", get_script, "recorded wrangler 4.86"),
+)
