@@ -1,0 +1,176 @@
+"""The operated service as its users see it: the health contract and the smoke checks, through the edge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
+from runbooks.model.errors import NotSo, Unreachable
+
+if TYPE_CHECKING:
+    from infra.stack import Health, Smoke
+    from runbooks.clients.edge import Edge
+    from runbooks.clients.transport import Answer
+
+OK: Final = 200
+IN_A_ROW: Final = 3
+"""Good answers one after the other before a release counts as answering: one may come from an edge that lags."""
+PROPAGATION: Final = 30.0
+"""Seconds within which a deployment must have reached the edge; Cloudflare says "seconds", seen 2026: below 10."""
+LOOK_AGAIN: Final = 0.1  # seconds between looks at the edge
+ONLY_READS: Final = NoUndo("it only reads")
+
+Clock = Callable[[], datetime]
+Version = Callable[[Sight], str]
+
+
+class HealthBody(msgspec.Struct, frozen=True):
+    """What the health path answers: the contract between the service and its operators."""
+
+    status: str
+    message: str
+    timestamp: str
+    version: str
+
+
+def health_faults(answer: Answer, contract: Health, *, version: str | None, now: datetime) -> list[str]:
+    """Return what in this answer breaks the health contract, field by field; nothing when it is kept.
+
+    `version` None accepts any. Each fault says what was expected and what came.
+    """
+    if answer.status != OK:
+        return [f"status code: expected {OK}, got {answer.status}"]
+    try:
+        body = msgspec.json.decode(answer.body, type=HealthBody)
+    except msgspec.MsgspecError as error:
+        return [f"body: expected JSON with status, message, timestamp, version; got {error}"]
+    expected = {"status": contract.status, "message": contract.message}
+    if version is not None:
+        expected["version"] = version
+    faults = [
+        f"{field}: expected {value!r}, got {getattr(body, field)!r}"
+        for field, value in expected.items()
+        if getattr(body, field) != value
+    ]
+    return faults + _age_faults(body.timestamp, contract.fresh_seconds, now)
+
+
+def smoke_faults(answer: Answer, smoke: Smoke) -> list[str]:
+    """Return what in this answer breaks a smoke check; nothing when it passes."""
+    if answer.status != smoke.status:
+        return [f"{answer.what}: expected {smoke.status}, got {answer.status}"]
+    if smoke.contains is not None and smoke.contains not in answer.body.decode("utf-8", "replace"):
+        return [f"{answer.what}: expected {smoke.contains!r} in the body, it is not there"]
+    return []
+
+
+def edge_answers(
+    edge: Edge,
+    host: str,
+    contract: Health,
+    *,
+    version: Version,
+    clock: Clock,
+    next_command: Callable[[Sight], str | None],
+    in_a_row: int = IN_A_ROW,
+    within: float = PROPAGATION,
+    name: str = "health",
+) -> Step:
+    """Return the step that proves the health contract with this version, `in_a_row` times, `within` seconds."""
+
+    def look(sight: Sight) -> tuple[list[str], Evidence]:
+        wanted = version(sight)
+        milliseconds: list[Json] = []
+        for _ in range(in_a_row):
+            answer = edge.get(host, contract.path)
+            faults = health_faults(answer, contract, version=wanted, now=clock())
+            if faults:
+                return [f"{answer.what}: {fault}" for fault in faults], {"version": wanted}
+            milliseconds.append(round(answer.milliseconds, 1))
+        return [], {"version": wanted, "answers": in_a_row, "milliseconds": milliseconds}
+
+    return _proof(
+        name, f"prove the health contract at {host}{contract.path}", look, within=within, next_command=next_command
+    )
+
+
+def smoke_passes(
+    edge: Edge,
+    checks: tuple[tuple[str, Smoke], ...],
+    *,
+    next_command: Callable[[Sight], str | None],
+    within: float = 3.0,
+    name: str = "smoke",
+) -> Step:
+    """Return the step that proves every (host, smoke check) of the stack file, all in one pass, `within` seconds."""
+
+    def look(_sight: Sight) -> tuple[list[str], Evidence]:
+        faults = [fault for host, smoke in checks for fault in smoke_faults(edge.get(host, smoke.path), smoke)]
+        return faults, {"passed": [f"{host}{smoke.path} {smoke.status}" for host, smoke in checks]}
+
+    return _proof(name, f"pass {len(checks)} smoke checks", look, within=within, next_command=next_command)
+
+
+def _proof(
+    name: str,
+    title: str,
+    look: Callable[[Sight], tuple[list[str], Evidence]],
+    *,
+    within: float,
+    next_command: Callable[[Sight], str | None],
+) -> Step:
+    """Return a step that only looks: faults may settle `within` seconds of its first look, then they are final."""
+    first_look: list[float] = []
+
+    def faults_of(sight: Sight) -> tuple[list[str], Evidence, bool]:
+        first_look.append(time.monotonic())
+        try:
+            faults, evidence = look(sight)
+        except Unreachable as error:
+            faults, evidence = [str(error)], {}
+        return faults, evidence, time.monotonic() - first_look[0] > within
+
+    def holds(sight: Sight) -> Held:
+        faults, evidence, final = faults_of(sight)
+        if not faults:
+            return Yes(evidence)
+        seen: Evidence = {**evidence, "faults": list(faults)}
+        return No(seen, "; ".join(faults)) if final else Settling(seen, LOOK_AGAIN)
+
+    def act(sight: Sight) -> Json:
+        while True:
+            faults, evidence, final = faults_of(sight)
+            if not faults:
+                return dict(evidence)
+            if final:
+                raise NotSo("; ".join(faults), next_command=next_command(sight))
+            time.sleep(LOOK_AGAIN)
+
+    return Step(
+        name=name,
+        title=title,
+        effect=Effect.READ,
+        holds=holds,
+        act=act,
+        undo=ONLY_READS,
+        expect=0.1,
+        deadline=within + 30.0,
+    )
+
+
+def _age_faults(timestamp: str, fresh_seconds: float, now: datetime) -> list[str]:
+    try:
+        said = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return [f"timestamp: expected RFC 3339, got {timestamp!r}"]
+    if said.tzinfo is None:
+        return [f"timestamp: expected a zone, got {timestamp!r}"]
+    age = (now - said.astimezone(UTC)).total_seconds()
+    if abs(age) > fresh_seconds:
+        return [f"timestamp: expected at most {fresh_seconds:g} s from now, got {age:+.0f} s"]
+    return []

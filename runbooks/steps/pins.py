@@ -1,0 +1,126 @@
+"""Pins in the stack file: the release that `pulumi up` must leave in place. Comments and formatting stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from ruamel.yaml import YAML
+
+from infra.stack import Pin
+from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
+from runbooks.model.errors import Refused
+from runbooks.model.settings import read_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from ruamel.yaml.nodes import CollectionNode
+
+KEY: Final = "ems-ops:pins"
+
+
+def pin_release(
+    stack_file: Path, service: str, *, version: str, reason: str, clock: Callable[[], datetime], name: str = "pin"
+) -> Step:
+    """Return the step that pins a service's release in the stack file, with when, why and by which run."""
+
+    def act(sight: Sight) -> Json:
+        pin = Pin(version=version, since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.request)
+        write_pins(stack_file, {**read_pins(stack_file), service: pin})
+        return {"pin": msgspec.to_builtins(pin)}
+
+    return _step(
+        stack_file, service, version, act, name=name, title=f"pin {service} to {version[:8]} in {stack_file.name}"
+    )
+
+
+def unpin_release(stack_file: Path, service: str, *, name: str = "unpin") -> Step:
+    """Return the step that removes a service's pin from the stack file."""
+
+    def act(_sight: Sight) -> Json:
+        pins = read_pins(stack_file)
+        pins.pop(service, None)
+        write_pins(stack_file, pins)
+        return {"pin": None}
+
+    return _step(stack_file, service, None, act, name=name, title=f"remove the pin of {service} from {stack_file.name}")
+
+
+def read_pins(stack_file: Path) -> dict[str, Pin]:
+    """Return the pins of a stack file by service. Raises Refused when the file isn't right."""
+    return dict(read_stack(stack_file).pins)
+
+
+def write_pins(stack_file: Path, pins: Mapping[str, Pin]) -> None:
+    """Replace the pins in a stack file: every other byte stays, and a reader sees the old or the new file whole.
+
+    Raises Refused when the result would not be the stack file that was meant; the file is untouched then.
+    """
+    real = stack_file.resolve()
+    text = real.read_bytes().decode("utf-8")
+    start, end = _span(text, stack_file)
+    plain = {service: msgspec.to_builtins(pin) for service, pin in pins.items()}
+    changed = text[:start] + json.dumps(plain, ensure_ascii=False) + text[end:]
+    with tempfile.NamedTemporaryFile(
+        "wb", dir=real.parent, prefix=f".{real.stem}-", suffix=".yaml", delete=False
+    ) as draft:
+        draft.write(changed.encode("utf-8"))
+        draft.flush()
+        os.fsync(draft.fileno())
+    try:
+        written = read_stack(Path(draft.name))
+        if written != msgspec.structs.replace(read_stack(real), pins=dict(pins)):
+            message = f"{stack_file}: expected only {KEY} to change, more would; the file is as it was."
+            raise Refused(message, next_command=f"edit {stack_file}")
+        Path(draft.name).chmod(real.stat().st_mode)
+        Path(draft.name).replace(real)
+    finally:
+        Path(draft.name).unlink(missing_ok=True)
+
+
+def _step(
+    stack_file: Path, service: str, version: str | None, act: Callable[[Sight], Json], *, name: str, title: str
+) -> Step:
+    def holds(_sight: Sight) -> Held:
+        pin = read_pins(stack_file).get(service)
+        seen: dict[str, Json] = {"pin": msgspec.to_builtins(pin)}
+        if (pin.version if pin else None) == version:
+            return Yes(seen)
+        return No(seen, f"{stack_file.name}, {KEY}.{service}: expected {version}, got {pin.version if pin else None}")
+
+    def undo(sight: Sight) -> Json:
+        pins = read_pins(stack_file)
+        before = msgspec.convert(sight.before.get("pin"), Pin | None)
+        pins.pop(service, None)
+        write_pins(stack_file, {**pins, **({service: before} if before else {})})
+        return {"pin": msgspec.to_builtins(before)}
+
+    return Step(name=name, title=title, effect=Effect.WRITE, holds=holds, act=act, undo=undo, expect=0.05)
+
+
+def _span(text: str, stack_file: Path) -> tuple[int, int]:
+    """Return where the value of the pins begins and ends in the text, without comments after it."""
+    pins = _child(_child(YAML(pure=True).compose(text), "config"), KEY)
+    if pins is None:
+        message = f"{stack_file}: {KEY} is missing; expected it under config."
+        raise Refused(message, next_command=f"edit {stack_file}")
+    return int(pins.start_mark.index), _end(pins)
+
+
+def _child(mapping: Any, key: str) -> Any:  # noqa: ANN401 - nodes of an untyped library
+    pairs = mapping.value if mapping is not None else []
+    return next((value for name, value in pairs if name.value == key), None)
+
+
+def _end(node: CollectionNode) -> int:
+    """Return the end of a node's last character: a block mapping's own end lies behind its comments."""
+    if isinstance(node.value, list) and node.value and not node.flow_style:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)

@@ -1,0 +1,200 @@
+"""What is known of releases: which were proven good, which were rolled back from. Evidence, kept in the ops home.
+
+One line of JSON a fact in `releases.jsonl`, only ever appended: the last lines tell what a rollback may go back to.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
+
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+LEDGER: Final = "releases.jsonl"
+APPEND_ONLY: Final = "the ledger is only appended to: a later line overrules it"
+
+
+Service: TypeAlias = Literal["api", "web", "dns"]
+
+
+class Standing(StrEnum):
+    """What a line says of a version."""
+
+    VERIFIED = "verified"
+    QUARANTINED = "quarantined"
+    RELEASED = "released"
+    """The pin is gone: the next deploy may send traffic elsewhere."""
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic; `request` is the act's id."""
+
+    service: Service
+    version: str
+    standing: Standing
+    at: str
+    request: str
+    to: str = ""
+    proof: dict[str, Json] = {}
+
+
+class Releases(msgspec.Struct, frozen=True):
+    """What the ledger says of one service. `verified` is oldest first, each version once, at its latest proof."""
+
+    verified: tuple[str, ...]
+    quarantined: tuple[str, ...]
+    rolled_back_to: str | None
+    """The version that the latest rollback chose, until another one is verified or the pin is taken away."""
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """Return what a rollback may go back to by itself, oldest first: proven, and never rolled back from."""
+        return tuple(version for version in self.verified if version not in self.quarantined)
+
+
+def read_releases(home: Path, service: str) -> Releases:
+    """Fold the ledger of one service. A line cut off by a crash is no fact; raises Refused for any other damage."""
+    verified: dict[str, None] = {}
+    quarantined: dict[str, None] = {}
+    rolled_back_to: str | None = None
+    for line in _lines(home / LEDGER):
+        if line.service != service:
+            continue
+        if line.standing is Standing.VERIFIED:
+            verified.pop(line.version, None)
+            verified[line.version] = None
+            rolled_back_to = rolled_back_to if line.version == rolled_back_to else None
+        elif line.standing is Standing.QUARANTINED:
+            quarantined[line.version] = None
+            rolled_back_to = line.to
+        else:
+            rolled_back_to = None
+    return Releases(tuple(verified), tuple(quarantined), rolled_back_to)
+
+
+def record_verified(
+    home: Path,
+    service: Service,
+    *,
+    version: Callable[[Sight], str],
+    proofs: tuple[str, ...],
+    clock: Callable[[], datetime],
+    name: str = "record",
+) -> Step:
+    """Return the step that notes a version as verified good, with what the steps `proofs` saw as its evidence."""
+
+    def so(releases: Releases, sight: Sight) -> bool:
+        return releases.verified[-1:] == (version(sight),)
+
+    def line(sight: Sight) -> Line:
+        proof = {step: sight.results.get(step) for step in proofs}
+        return Line(service, version(sight), Standing.VERIFIED, _now(clock), sight.request, proof=proof)
+
+    return _note(home, service, so, line, name=name, title=f"record the {service} release as verified good")
+
+
+def quarantine(
+    home: Path,
+    service: Service,
+    *,
+    version: str,
+    to: str,
+    clock: Callable[[], datetime],
+    name: str = "quarantine",
+) -> Step:
+    """Return the step that notes that `version` is rolled back from, in favour of `to`: it is no target any more."""
+
+    def so(releases: Releases, _sight: Sight) -> bool:
+        return version in releases.quarantined and releases.rolled_back_to == to
+
+    def line(sight: Sight) -> Line:
+        return Line(service, version, Standing.QUARANTINED, _now(clock), sight.request, to=to)
+
+    return _note(home, service, so, line, name=name, title=f"quarantine {service} release {version[:8]}")
+
+
+def note_unpinned(
+    home: Path, service: Service, *, version: str, clock: Callable[[], datetime], name: str = "note"
+) -> Step:
+    """Return the step that notes that the pin on `version` is gone: the rollback to it is over."""
+
+    def so(releases: Releases, _sight: Sight) -> bool:
+        return releases.rolled_back_to is None
+
+    def line(sight: Sight) -> Line:
+        return Line(service, version, Standing.RELEASED, _now(clock), sight.request)
+
+    return _note(home, service, so, line, name=name, title=f"note that the {service} pin on {version[:8]} is gone")
+
+
+def _note(
+    home: Path,
+    service: Service,
+    so: Callable[[Releases, Sight], bool],
+    line: Callable[[Sight], Line],
+    *,
+    name: str,
+    title: str,
+) -> Step:
+    """Return a step that appends one line unless the ledger says so already."""
+
+    def holds(sight: Sight) -> Held:
+        releases = read_releases(home, service)
+        if so(releases, sight):
+            return Yes({"ledger": LEDGER})
+        return No({}, f"{LEDGER} doesn't say so yet")
+
+    def act(sight: Sight) -> Json:
+        noted = line(sight)
+        _append(home / LEDGER, noted)
+        return {"version": noted.version, "standing": noted.standing, "at": noted.at}
+
+    return Step(
+        name=name, title=title, effect=Effect.WRITE, holds=holds, act=act, undo=NoUndo(APPEND_ONLY), expect=0.01
+    )
+
+
+def _lines(ledger: Path) -> list[Line]:
+    """Return every whole line of the ledger; none when there is no ledger yet."""
+    try:
+        content = ledger.read_bytes()
+    except FileNotFoundError:
+        return []
+    *whole, _torn = content.split(b"\n")
+    lines = []
+    for number, text in enumerate(whole, 1):
+        try:
+            lines.append(msgspec.json.decode(text, type=Line))
+        except msgspec.MsgspecError as error:
+            if number == len(whole) or not text:
+                continue
+            message = f"{ledger}, line {number}: expected a release's standing, got {error}"
+            raise Refused(message, next_command=f"edit {ledger}") from None
+    return lines
+
+
+def _append(ledger: Path, line: Line) -> None:
+    """Add one line and put it on disk; a torn line of a crash before is ended first."""
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(msgspec.json.encode(line) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _now(clock: Callable[[], datetime]) -> str:
+    return clock().isoformat()

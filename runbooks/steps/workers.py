@@ -1,0 +1,101 @@
+"""A Worker's traffic: which version answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.clients.cloudflare import CHANGED_SINCE, Cloudflare, Deployment, Share
+from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import ActRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHORT: Final = 8  # characters of a version id that the operator reads
+
+
+def route_traffic(
+    cloudflare: Cloudflare,
+    worker: str,
+    *,
+    to: str,
+    back_to: str | None,
+    what: str = "runbook",
+    force: bool = False,
+    on_secret_change: str | None = None,
+    name: str = "route traffic",
+    title: str | None = None,
+) -> Step:
+    """Return the step that sends all of a Worker's traffic to version `to`, by one REST call.
+
+    `back_to` is the version that had it when the plan was made (None: nothing was live); the undo goes back to the
+    split that was seen right before the act. `what` and the request id stay in the deployment's message, by which a
+    deployment whose answer was lost is found again. `force` accepts that secrets changed since `to` was live; without
+    it Cloudflare refuses with 10220, and `on_secret_change` is the command to type then.
+    """
+
+    def holds(sight: Sight) -> Held:
+        live = cloudflare.live(worker)
+        seen = _evidence(live, request=sight.request)
+        if live is not None and live.version == to:
+            return Yes(seen)
+        shares = ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
+        return No(seen, f"{worker}: expected {to[:SHORT]} 100 %, got {shares}")
+
+    def act(sight: Sight) -> Json:
+        try:
+            made = _deploy(cloudflare, worker, (Share(to, 100),), what=what, sight=sight, force=force)
+        except ActRefused as error:
+            if error.code != CHANGED_SINCE:
+                raise
+            message = f"{error} Version {to} would run with secrets that it was not tested with."
+            raise ActRefused(message, next_command=on_secret_change, code=error.code) from None
+        return {"deployment": made.id, "version": to}
+
+    def undo(sight: Sight) -> Json:
+        split = msgspec.convert(sight.before["split"], tuple[Share, ...])
+        made = _deploy(cloudflare, worker, split, what=f"undo {what}", sight=sight, force=True)
+        return {"deployment": made.id, "split": msgspec.to_builtins(split)}
+
+    return Step(
+        name=name,
+        title=title or f"send {worker} traffic to {to[:SHORT]}",
+        effect=Effect.WRITE,
+        holds=holds,
+        act=act,
+        undo=undo if back_to else NoUndo("nothing was live before: there is no version to go back to"),
+        expect=0.2,
+        deadline=30.0,
+        attempts=3,
+        settle=2.0,
+    )
+
+
+def released_by(step: str) -> Callable[[Sight], str]:
+    """Return how to read the version that an earlier step (`apply_program`) left live."""
+    return lambda sight: str(_object(sight.results[step])["live"])
+
+
+def given(version: str) -> Callable[[Sight], str]:
+    """Return how to read a version that was known when the plan was made."""
+    return lambda _sight: version
+
+
+def _deploy(
+    cloudflare: Cloudflare, worker: str, split: tuple[Share, ...], *, what: str, sight: Sight, force: bool
+) -> Deployment:
+    return cloudflare.deploy(worker, split, message=f"{what} · request {sight.request}", force=force)
+
+
+def _evidence(live: Deployment | None, *, request: str) -> Evidence:
+    """Return what is live as evidence; `ours` tells whether this very act made it."""
+    if live is None:
+        return {"deployment": None, "split": []}
+    ours = bool(request) and request in live.annotations.message
+    return {"deployment": live.id, "since": live.created_on, "split": msgspec.to_builtins(live.versions), "ours": ours}
+
+
+def _object(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
