@@ -1,0 +1,60 @@
+"""Say what postgresql.conf holds beyond PostgreSQL's own defaults, each with its reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twin.postgres.programs import Programs
+
+SERVER = {
+    "listen_addresses": "",  # only the gateway reaches the server
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "shared_preload_libraries": "pg_stat_statements",
+    "io_workers": "1",
+    # Data survives the death of every process; only the machine's power may take it.
+    "fsync": "off",
+    "wal_level": "replica",
+    "archive_mode": "on",
+    # A hard link costs nothing. It needs wal_recycle off: a recycled file would be overwritten under its link.
+    # A timeline's .partial file is never needed, and a second recovery from the same segment would repeat its name.
+    "archive_command": "case %f in *.partial) ;; *) test ../archive/%f -ef %p || ln %p ../archive/%f ;; esac",
+    "archive_timeout": "120",  # Supabase's: at most two minutes are not yet archived
+    "wal_recycle": "off",
+    "wal_init_zero": "off",
+    "max_wal_size": "256MB",
+    "min_wal_size": "2MB",
+    "track_commit_timestamp": "on",  # what was committed when, for points in time
+    "password_encryption": "scram-sha-256",
+    "scram_iterations": "256",  # passwords are long and random; thousands of rounds would only slow each connection
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_min_duration_statement": "1s",
+}
+
+RECOVERY = {
+    "restore_command": "cp ../archive/%f %p",
+    "recovery_target_action": "promote",
+    "hot_standby": "off",  # nobody may read a half-replayed state
+}
+
+AUTHENTICATION = "local all all scram-sha-256\nlocal replication all scram-sha-256\n"
+
+
+def write(programs: Programs, data: Path) -> None:
+    """Write the configuration of a new data directory, and the extensions that this build lacks beside it."""
+    shims = programs.data / "share"
+    shutil.rmtree(shims, ignore_errors=True)
+    shutil.copytree(Path(__file__).parent / "extension", shims / "extension")
+    settings = SERVER | {"extension_control_path": f"$system:{shims}"}
+    lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
+    for name, text in (("postgresql.conf", "".join(lines)), ("pg_hba.conf", AUTHENTICATION)):
+        (data / name).write_text(text, encoding="utf-8")
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "''")

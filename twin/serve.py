@@ -1,0 +1,87 @@
+"""Start every part of the twin in one process, tell the addresses, run until told to stop.
+
+What takes longest is started first: PostgreSQL is being created while the HTTP servers are still being imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from twin import ports, processes
+from twin.home import open_state, write_private
+from twin.postgres.database import Database
+
+if TYPE_CHECKING:
+    import argparse
+
+    from twin.home import Opened
+
+_PARENT_POLL = 0.25
+
+
+def main(given: argparse.Namespace) -> int:
+    """Serve until a signal or the parent's end. UnableError when it cannot start."""
+    state = given.state.expanduser().absolute()
+    opened = open_state(state, account=given.account, zone=given.zone, project=given.project)
+    logging.basicConfig(
+        filename=state / "logs" / "twin.log", level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    try:
+        processes.end_leftovers(state)
+        asyncio.run(_serve(opened, given))
+    finally:
+        shutil.rmtree(opened.sockets, ignore_errors=True)
+        opened.lock.close()
+    return 0
+
+
+async def _serve(opened: Opened, given: argparse.Namespace) -> None:
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping, outlive=given.outlive_parent)
+    taken = {part: ports.take(part, getattr(given, f"{part}_port")) for part in ("cloudflare", "supabase", "edge")}
+    taken["postgres"] = ports.take("postgres", given.postgres_port)
+    dns = ports.take_pair("dns", given.dns_port)
+    owned = processes.Processes(opened.home.state, opened.sockets)
+    database = Database(opened, owned, taken["postgres"])
+    try:
+        await database.begin()
+        from twin.parts import Parts  # noqa: PLC0415 - while PostgreSQL starts, see above
+
+        parts = Parts(opened, owned, database)
+        try:
+            line = await parts.start(taken, dns)
+            write_private(opened.home.state / "twin.json", line + "\n")
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            await stopping.wait()
+        finally:
+            await parts.stop()
+    finally:
+        await database.stop()
+        opened.home.state.joinpath("twin.json").unlink(missing_ok=True)
+
+
+def _stop_on_signals(stopping: asyncio.Event, *, outlive: bool) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if outlive:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return
+    loop.add_signal_handler(signal.SIGHUP, stopping.set)
+    parent = os.getppid()
+
+    def look() -> None:
+        # Polled, not asked of the kernel (PR_SET_PDEATHSIG): that signal comes when the starting *thread* ends.
+        if os.getppid() != parent:
+            stopping.set()
+        else:
+            loop.call_later(_PARENT_POLL, look)
+
+    look()
