@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -122,44 +122,58 @@ class Transport:
         Statuses in `accept` are answers like any other (404 as "there is none"). Raises Unreachable when nothing
         but "later" came back, CheckError for any other status that is not 2xx.
         """
-        patience = self.patience
-        for attempt in stamina.retry_context(
-            on=self._wait, attempts=patience.attempts, timeout=patience.read, wait_initial=0.1, wait_max=2.0,
-            wait_jitter=0.2,
-        ):  # fmt: skip
+        for attempt in self._attempts():
             with attempt:
                 return self._read(path, params, accept)
         raise AssertionError  # the loop above returns or raises
 
     def send(self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None) -> Answer:
-        """Write once; a request that may have had its effect is never sent again.
+        """Write; a request that may have had its effect is never sent again.
 
-        Raises Refused when this transport is read-only, ActRefused with the provider's code and text for a 4xx,
-        Unreachable when the request never left, AnswerLost when it left and no clear answer came back.
+        What surely had none is sent again while patience lasts: a connection that was never made, and 429 ("later").
+        Raises Refused when this transport is read-only, ActRefused with the provider's code and text for any other
+        4xx, Unreachable when nothing was done, AnswerLost when it was sent and no clear answer came back.
         """
         what = f"{method} {self.base_url}{path}"
         if self.read_only and method not in SAFE:
             message = f"{what}: a plan only reads; expected GET, got {method}. Nothing was sent."
             raise Refused(message)
         body = msgspec.json.encode(json) if json is not None else None
+        for attempt in self._attempts():
+            with attempt:
+                return self._write(method, path, params, body)
+        raise AssertionError  # the loop above returns or raises
+
+    def _attempts(self) -> Iterable[stamina.Attempt]:
+        patience = self.patience
+        return stamina.retry_context(
+            on=self._wait, attempts=patience.attempts, timeout=patience.read, wait_initial=0.1, wait_max=2.0,
+            wait_jitter=0.2,
+        )  # fmt: skip
+
+    def _write(self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None) -> Answer:
+        what = f"{method} {self.base_url}{path}"
         headers = {"content-type": "application/json"} if body is not None else {}
         try:
             answer = self._exchange(method, path, params, body, headers)
         except NEVER_SENT as error:
             message = f"{what}: {self.provider} can't be reached, nothing was sent ({_cause(error)})."
-            raise Unreachable(message) from None
+            raise _Later(message) from None
         except httpx.HTTPError as error:
             message = f"{what}: sent, but the answer of {self.provider} was lost ({_cause(error)})."
             raise AnswerLost(message) from None
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return answer
+        said = self.explain(answer.body)
+        got = f"expected 2xx, got {answer.status} {_said(said)}"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            said = self.explain(answer.body)
-            message = f"{what}: sent; expected 2xx, got {answer.status} {_said(said)}. It may have happened."
+            message = f"{what}: sent; {got}. It may have happened."
             raise AnswerLost(message)
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            said = self.explain(answer.body)
-            message = f"{what}: {self.provider} refused; expected 2xx, got {answer.status} {_said(said)}."
-            raise ActRefused(message, code=said.code)
-        return answer
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            message = f"{what}: {self.provider} asks to wait, nothing was done; {got}."
+            raise _Later(message, after=_retry_after(answer.headers))
+        message = f"{what}: {self.provider} refused; {got}."
+        raise ActRefused(message, code=said.code)
 
     def _read(self, path: str, params: Mapping[str, str] | None, accept: tuple[int, ...]) -> Answer:
         what = f"GET {self.base_url}{path}"

@@ -126,6 +126,7 @@ def _proof(
 ) -> Step:
     """Return a step that only looks: faults may settle `within` seconds of its first look, then they are final."""
     first_look: list[float] = []
+    just_proven: list[Evidence] = []
 
     def faults_of(sight: Sight) -> tuple[list[str], Evidence, bool]:
         first_look.append(time.monotonic())
@@ -136,6 +137,8 @@ def _proof(
         return faults, evidence, time.monotonic() - first_look[0] > within
 
     def holds(sight: Sight) -> Held:
+        if just_proven:
+            return Yes(just_proven.pop())  # what the act has looked at this very moment
         faults, evidence, final = faults_of(sight)
         if not faults:
             return Yes(evidence)
@@ -146,7 +149,8 @@ def _proof(
         while True:
             faults, evidence, final = faults_of(sight)
             if not faults:
-                return dict(evidence)
+                just_proven[:] = [evidence]
+                return None
             if final:
                 raise NotSo("; ".join(faults), next_command=next_command(sight))
             time.sleep(LOOK_AGAIN)

@@ -31,7 +31,7 @@ def pin_release(
     """Return the step that pins a service's release in the stack file, with when, why and by which run."""
 
     def act(sight: Sight) -> Json:
-        pin = Pin(version=version, since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.request)
+        pin = Pin(version=version, since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.run)
         write_pins(stack_file, {**read_pins(stack_file), service: pin})
         return {"pin": msgspec.to_builtins(pin)}
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LEDGER: Final = "releases.jsonl"
 APPEND_ONLY: Final = "the ledger is only appended to: a later line overrules it"
 
-
 Service: TypeAlias = Literal["api", "web", "dns"]
 
 
@@ -36,13 +35,13 @@ class Standing(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic; `request` is the act's id."""
+    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic; `run` is the run that noted it."""
 
     service: Service
     version: str
     standing: Standing
     at: str
-    request: str
+    run: str
     to: str = ""
     proof: dict[str, Json] = {}
 
@@ -97,7 +96,7 @@ def record_verified(
 
     def line(sight: Sight) -> Line:
         proof = {step: sight.results.get(step) for step in proofs}
-        return Line(service, version(sight), Standing.VERIFIED, _now(clock), sight.request, proof=proof)
+        return Line(service, version(sight), Standing.VERIFIED, _now(clock), sight.run, proof=proof)
 
     return _note(home, service, so, line, name=name, title=f"record the {service} release as verified good")
 
@@ -117,7 +116,7 @@ def quarantine(
         return version in releases.quarantined and releases.rolled_back_to == to
 
     def line(sight: Sight) -> Line:
-        return Line(service, version, Standing.QUARANTINED, _now(clock), sight.request, to=to)
+        return Line(service, version, Standing.QUARANTINED, _now(clock), sight.run, to=to)
 
     return _note(home, service, so, line, name=name, title=f"quarantine {service} release {version[:8]}")
 
@@ -131,7 +130,7 @@ def note_unpinned(
         return releases.rolled_back_to is None
 
     def line(sight: Sight) -> Line:
-        return Line(service, version, Standing.RELEASED, _now(clock), sight.request)
+        return Line(service, version, Standing.RELEASED, _now(clock), sight.run)
 
     return _note(home, service, so, line, name=name, title=f"note that the {service} pin on {version[:8]} is gone")
 

@@ -1,0 +1,126 @@
+"""Apply the program, prove that the release works, and record it as verified good.
+
+apply → prove the health contract with the new version → pass the smoke checks → record the proof, which is what makes
+the release a target of a later rollback. A pinned release keeps its traffic: the new code is only uploaded.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import msgspec
+
+from runbooks.engine.step import Book, Sight, Step
+from runbooks.steps.edge import edge_answers, smoke_passes
+from runbooks.steps.pins import read_pins
+from runbooks.steps.program import apply_program
+from runbooks.steps.releases import record_verified
+from runbooks.steps.workers import SHORT, released_by
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runbooks.model.settings import Settings
+    from runbooks.clients.pulumi import Pulumi
+    from runbooks.clients.edge import Edge
+    from runbooks.clients.cloudflare import Cloudflare
+    from datetime import datetime
+    from collections.abc import Callable
+
+NAME = "deploy"
+
+
+class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator asks for. `preview` reads what would change, which takes as long as importing the program."""
+
+    preview: bool = True
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is live and pinned, and what would change: None when no preview was asked for."""
+
+    live: tuple[str, ...]
+    pinned: str | None
+    changes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """One deployment of the whole product: what it needs, and its book."""
+
+    settings: Settings
+    cloudflare: Cloudflare
+    edge: Edge
+    pulumi: Pulumi
+    arguments: Arguments
+    clock: Callable[[], datetime]
+
+    def gather(self) -> Facts:
+        """Read what is live and pinned, and what the program would change."""
+        live = self.cloudflare.live(self.settings.stack.api.name)
+        pin = read_pins(self.settings.file).get("api")
+        changes = None
+        if self.arguments.preview:
+            changes = tuple(f"{c.action} {c.type} {c.name}" for c in self.pulumi.preview().changes)
+        return Facts(
+            live=tuple(share.version_id for share in live.versions) if live else (),
+            pinned=pin.version if pin else None,
+            changes=changes,
+        )
+
+    def steps(self, facts: Facts) -> tuple[Step, ...]:
+        """Return the procedure."""
+        stack = self.settings.stack
+        released = released_by("apply")
+        checks = (
+            *((stack.api.host, smoke) for smoke in stack.api.smoke),
+            *((stack.web.host, smoke) for smoke in stack.web.smoke),
+        )
+        before = bool(facts.live)
+
+        def otherwise(_sight: Sight) -> str | None:
+            return f"invoke rollback --stack {shlex.quote(self.settings.argument)}" if before else None
+
+        return (
+            apply_program(self.pulumi, self.cloudflare, stack.api.name, resources=len(facts.changes or ())),
+            edge_answers(
+                self.edge,
+                stack.api.host,
+                stack.api.health,
+                version=released,
+                clock=self.clock,
+                next_command=otherwise,
+            ),
+            smoke_passes(self.edge, checks, next_command=otherwise),
+            record_verified(self.settings.home, "api", version=released, proofs=("health", "smoke"), clock=self.clock),
+        )
+
+    def summary(self, facts: Facts) -> str:
+        """Return one line for the operator."""
+        count = "what has changed" if facts.changes is None else f"{len(facts.changes)} changes"
+        now = " + ".join(v[:SHORT] for v in facts.live) or "nothing yet"
+        text = f"{count} to {self.settings.name} ({self.settings.stack.api.host}); live now: {now}"
+        if facts.pinned:
+            text += f". Traffic stays on {facts.pinned[:SHORT]}, which is pinned, until `invoke rollback --unpin`"
+        return text
+
+
+def book(
+    settings: Settings,
+    cloudflare: Cloudflare,
+    edge: Edge,
+    pulumi: Pulumi,
+    *,
+    arguments: Arguments,
+    clock: Callable[[], datetime],
+) -> Book[Facts]:
+    """Return the deployment of everything that the program declares."""
+    it = Deploy(settings, cloudflare, edge, pulumi, arguments, clock)
+    return Book(
+        name=NAME,
+        facts_type=Facts,
+        gather=it.gather,
+        steps=it.steps,
+        summary=it.summary,
+        recheck=("live", "pinned"),
+    )
