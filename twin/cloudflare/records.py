@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TYPES = frozenset(
+    "A AAAA CAA CNAME DS HTTPS LOC MX NAPTR NS PTR SMIMEA SRV SSHFP SVCB TLSA TXT URI".split()  # noqa: SIM905 - names
+)
     [
         "A",
         "AAAA",
