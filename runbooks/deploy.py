@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,15 +18,15 @@ from runbooks.steps.pins import read_pins
 from runbooks.steps.program import apply_program
 from runbooks.steps.releases import record_verified
 from runbooks.steps.workers import SHORT, released_by
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runbooks.model.settings import Settings
-    from runbooks.clients.pulumi import Pulumi
-    from runbooks.clients.edge import Edge
-    from runbooks.clients.cloudflare import Cloudflare
-    from datetime import datetime
     from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.edge import Edge
+    from runbooks.clients.pulumi import Pulumi
+    from runbooks.model.settings import Settings
 
 NAME = "deploy"
 

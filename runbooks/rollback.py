@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -20,11 +20,12 @@ from runbooks.steps.releases import Releases, note_unpinned, quarantine, read_re
 from runbooks.steps.workers import SHORT, given, route_traffic
 
 if TYPE_CHECKING:
-    from runbooks.model.settings import Settings
-    from runbooks.clients.edge import Edge
-    from runbooks.clients.cloudflare import Cloudflare, Deployment, Version
-    from datetime import datetime
     from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.clients.cloudflare import Cloudflare, Deployment, Version
+    from runbooks.clients.edge import Edge
+    from runbooks.model.settings import Settings
 
 NAME = "rollback"
 
