@@ -15,30 +15,7 @@ from twin.route import Route
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TYPES = frozenset(
-    "A AAAA CAA CNAME DS HTTPS LOC MX NAPTR NS PTR SMIMEA SRV SSHFP SVCB TLSA TXT URI".split()  # noqa: SIM905 - names
-)
-    [
-        "A",
-        "AAAA",
-        "CAA",
-        "CNAME",
-        "DS",
-        "HTTPS",
-        "LOC",
-        "MX",
-        "NAPTR",
-        "NS",
-        "PTR",
-        "SMIMEA",
-        "SRV",
-        "SSHFP",
-        "SVCB",
-        "TLSA",
-        "TXT",
-        "URI",
-    ]
-)
+TYPES = "A AAAA CAA CNAME DS HTTPS LOC MX NAPTR NS PTR SMIMEA SRV SSHFP SVCB TLSA TXT URI".split()  # noqa: SIM905 - names
 PROXIABLE = frozenset({"A", "AAAA", "CNAME"})
 SETTABLE = ("name", "type", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
 AUTOMATIC = 1

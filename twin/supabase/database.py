@@ -34,15 +34,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 POLL = 0.02  # seconds between two looks at a recovery
-SETTINGS = frozenset(
-    (
-        "effective_cache_size logical_decoding_work_mem maintenance_work_mem track_activity_query_size max_connections "
-        "max_locks_per_transaction max_parallel_maintenance_workers max_parallel_workers "
-        "max_parallel_workers_per_gather max_replication_slots max_slot_wal_keep_size max_standby_archive_delay "
-        "max_standby_streaming_delay max_wal_size max_wal_senders max_worker_processes session_replication_role "
-        "shared_buffers statement_timeout track_commit_timestamp wal_keep_size wal_sender_timeout work_mem "
-        "checkpoint_timeout hot_standby_feedback"
-    ).split()  # noqa: SIM905 - 25 names read better as text
+SETTINGS = (
+    "effective_cache_size logical_decoding_work_mem maintenance_work_mem track_activity_query_size max_connections "
+    "max_locks_per_transaction max_parallel_maintenance_workers max_parallel_workers max_parallel_workers_per_gather "
+    "max_replication_slots max_slot_wal_keep_size max_standby_archive_delay max_standby_streaming_delay max_wal_size "
+    "max_wal_senders max_worker_processes session_replication_role shared_buffers statement_timeout "
+    "track_commit_timestamp wal_keep_size wal_sender_timeout work_mem checkpoint_timeout hot_standby_feedback"
 )
 
 
@@ -148,7 +145,7 @@ async def get_postgres(request: web.Request) -> web.Response:
 async def put_postgres(request: web.Request) -> web.Response:
     """Override settings; the twin keeps and shows them, its server has `track_commit_timestamp` on already."""
     store, body = store_of(request), await read(request)
-    unknown = sorted(set(body) - SETTINGS - {"restart_database"})
+    unknown = sorted(set(body) - set(SETTINGS.split()) - {"restart_database"})
     if unknown:
         raise ApiError(400, f"Unrecognized key(s) in object: {', '.join(repr(name) for name in unknown)}")
     sent = {name: value for name, value in body.items() if name != "restart_database"}
