@@ -1,0 +1,30 @@
+"""Declare everything that one environment consists of: settings, then components, then outputs."""
+
+import pulumi
+
+from infra.api_worker import ApiWorker
+from infra.dns_zone import DnsZone, find_zone
+from infra.outputs import Outputs
+from infra.settings import load
+from infra.web_pages import WebPages
+
+settings = load()
+stack = settings.stack
+
+zone_id = find_zone(stack)
+web = WebPages(f"{stack.product.name}-web", stack=stack)
+api = ApiWorker(f"{stack.product.name}-api", settings=settings, zone_id=zone_id)
+DnsZone(f"{stack.product.name}-dns", zone_id=zone_id, records=stack.records, aliases={stack.web.host: web.subdomain})
+
+outputs: dict[str, pulumi.Input[str]] = {
+    "api_worker": api.worker.name,
+    "api_version": api.app.id,
+    "api_live_version": api.live_version,
+    "maintenance_version": api.maintenance.id,
+    "web_project": web.project.name,
+    "web_deployment": web.content.deployment,
+    "hyperdrive_id": api.database.id,
+    "zone_id": zone_id,
+}
+for name in Outputs.__struct_fields__:
+    pulumi.export(name, outputs[name])

@@ -1,0 +1,136 @@
+"""Declare the API: a Worker, its app and maintenance versions, what is live, and the ways that lead to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from infra.settings import ROOT
+from infra.sources import build_module
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+MODULE: Final = "index.js"
+MODULE_TYPE: Final = "application/javascript+module"
+MAINTENANCE: Final = "maintenance"
+"""The message of the maintenance version: the runbooks find it by that."""
+PIN: Final = "api"
+"""The pin that keeps traffic where a rollback has put it."""
+
+
+class ApiWorker(pulumi.ComponentResource):
+    """The Worker with everything that belongs to it."""
+
+    def __init__(self, name: str, *, settings: Settings, zone_id: pulumi.Input[str]) -> None:
+        """Declare it below `name`; every other name follows from that one."""
+        super().__init__("ems-ops:infra:ApiWorker", name)
+        self._settings = settings
+        self._stack = stack = settings.stack
+        self.database = self._declare_database(f"{name}-database")
+        self.worker = cloudflare.Worker(
+            name,
+            account_id=stack.account,
+            name=stack.api.name,
+            observability={"enabled": True},
+            subdomain={"enabled": False, "previews_enabled": False},
+            opts=pulumi.ResourceOptions(parent=self, protect=True),  # its versions are what a rollback goes back to
+        )
+        self.app = self._declare_app(f"{name}-app")
+        self.maintenance = self._declare_maintenance(f"{name}-maintenance")
+        pin = stack.pins.get(PIN)
+        self.live_version: pulumi.Input[str] = pin.version if pin else self.app.id
+        self.deployment = cloudflare.WorkersDeployment(
+            f"{name}-live",
+            account_id=stack.account,
+            script_name=self.worker.name,
+            strategy="percentage",
+            versions=[{"version_id": self.live_version, "percentage": 100}],
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[self.app, self.maintenance]),
+        )
+        self._declare_ways(name, zone_id)
+        self.register_outputs({})
+
+    def _declare_database(self, name: str) -> cloudflare.HyperdriveConfig:
+        origin = self._settings.origin
+        return cloudflare.HyperdriveConfig(
+            name,
+            account_id=self._stack.account,
+            name=self._stack.database.hyperdrive,
+            origin={
+                "scheme": "postgres",
+                "host": origin.host,
+                "port": origin.port,
+                "database": origin.database,
+                "user": origin.user,
+                "password": origin.password,
+            },
+            caching={"disabled": True},  # a cached row could be one that a restore has taken back
+            opts=pulumi.ResourceOptions(parent=self, protect=True),  # every version is bound to its id
+        )
+
+    def _declare_app(self, name: str) -> cloudflare.WorkerVersion:
+        api = self._stack.api
+        module = build_module(api.build, root=ROOT)
+        message = f"app {hashlib.sha256(module).hexdigest()[:12]}"
+        database = cloudflare.WorkerVersionBindingArgs(name="DB", type="hyperdrive", id=self.database.id)
+        return self._declare_version(name, module, message, [database, *_texts(api.variables)])
+
+    def _declare_maintenance(self, name: str) -> cloudflare.WorkerVersion:
+        module = (ROOT / "infra" / "maintenance.js").read_bytes()
+        told = {"PRODUCT": self._stack.product.title, "RETRY_AFTER": str(self._stack.api.retry_after_seconds)}
+        return self._declare_version(name, module, MAINTENANCE, _texts(told))
+
+    def _declare_version(
+        self, name: str, module: bytes, message: str, bindings: list[cloudflare.WorkerVersionBindingArgs]
+    ) -> cloudflare.WorkerVersion:
+        version = cloudflare.WorkerVersionBindingArgs(name="VERSION", type="version_metadata")
+        return cloudflare.WorkerVersion(
+            name,
+            account_id=self._stack.account,
+            worker_id=self.worker.id,
+            main_module=MODULE,
+            modules=[
+                {
+                    "name": MODULE,
+                    "content_type": MODULE_TYPE,
+                    "content_base64": base64.b64encode(module).decode(),
+                }
+            ],
+            bindings=[*bindings, version],
+            annotations={"workers_message": message},
+            compatibility_date=self._stack.api.compatibility_date,
+            compatibility_flags=self._stack.api.compatibility_flags,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),  # an older version is a way back
+        )
+
+    def _declare_ways(self, name: str, zone_id: pulumi.Input[str]) -> None:
+        """Declare host and schedule, both only once something is live that can answer."""
+        options = pulumi.ResourceOptions(parent=self, depends_on=[self.deployment])
+        cloudflare.WorkersCustomDomain(
+            f"{name}-host",
+            account_id=self._stack.account,
+            hostname=self._stack.api.host,
+            service=self.worker.name,
+            zone_id=zone_id,
+            opts=options,
+        )
+        # Also without any cron: the provider removes schedules only by declaring an empty list.
+        cloudflare.WorkersCronTrigger(
+            f"{name}-schedule",
+            account_id=self._stack.account,
+            script_name=self.worker.name,
+            schedules=[{"cron": cron} for cron in self._stack.api.crons],
+            opts=options,
+        )
+
+
+def _texts(variables: dict[str, str]) -> list[cloudflare.WorkerVersionBindingArgs]:
+    return [
+        cloudflare.WorkerVersionBindingArgs(name=name, type="plain_text", text=text)
+        for name, text in sorted(variables.items())
+    ]

@@ -1,0 +1,175 @@
+"""Deploy files to Pages by direct upload, as wrangler does.
+
+Protocol: recorded from `wrangler pages deploy` 4.86 on 2026-11-23; cloudflare/workers-sdk, `pages/upload.ts`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import mimetypes
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import pulumi
+import stamina
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUCKET_BYTES: Final = 40 * 1024 * 1024
+BUCKET_FILES: Final = 2000
+TRIES: Final = 4
+READY_SECONDS: Final = 120.0
+SPECIAL: Final = ("/_headers", "/_redirects", "/_routes.json")
+"""Files that say how to serve; they travel beside the manifest."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is deployed: `manifest` maps "/path" to the hash of that file in `folder`."""
+
+    account: str
+    project: str
+    branch: str
+    folder: Path
+    manifest: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Return the hash over all hashes, 40 hexadecimal digits like a commit's."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()[:40]
+
+    @property
+    def message(self) -> str:
+        """Return the commit message by which a deployment of exactly these files is found again."""
+        return f"content {self.digest[:12]}"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A Pages deployment that is ready."""
+
+    id: str
+    url: str
+
+
+def deploy(site: Site, *, base_url: str, token: str) -> Deployment:
+    """Upload what Pages lacks and deploy it, unless exactly these files are live already.
+
+    Raises pulumi.RunError with the provider's code and text.
+    """
+    project = f"/accounts/{site.account}/pages/projects/{site.project}"
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=base_url, headers=headers, timeout=60, trust_env=base_url.startswith("https")) as http:
+        live = _call(http, "GET", project).get("canonical_deployment")
+        if live and _made_of(live, site):
+            return Deployment(live["id"], live["url"])
+        _upload(http, site, _call(http, "GET", f"{project}/upload-token")["jwt"])
+        return _await_ready(http, project, _create(http, project, site))
+
+
+def _upload(http: httpx.Client, site: Site, jwt: str) -> None:
+    """Send the files that Pages does not have yet."""
+    door = {"Authorization": f"Bearer {jwt}"}
+    paths = {digest: path for path, digest in site.manifest.items() if path not in SPECIAL}
+    hashes = {"hashes": sorted(paths)}
+    missing = _call(http, "POST", "/pages/assets/check-missing", json=hashes, headers=door)
+    for bucket in _buckets(site.folder, {digest: paths[digest] for digest in missing}):
+        _call(http, "POST", "/pages/assets/upload", json=bucket, headers=door)
+    _call(http, "POST", "/pages/assets/upsert-hashes", json=hashes, headers=door)
+
+
+def _buckets(folder: Path, paths: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
+    bucket: list[dict[str, Any]] = []
+    size = 0
+    for digest, path in paths.items():
+        value = base64.b64encode((folder / path.lstrip("/")).read_bytes()).decode()
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        if bucket and (size + len(value) > BUCKET_BYTES or len(bucket) == BUCKET_FILES):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append({"key": digest, "value": value, "metadata": {"contentType": kind}, "base64": True})
+        size += len(value)
+    if bucket:
+        yield bucket
+
+
+def _create(http: httpx.Client, project: str, site: Site) -> dict[str, Any]:
+    """Create the deployment once: after a lost answer, look whether it is live before sending it again."""
+    manifest = {path: digest for path, digest in site.manifest.items() if path not in SPECIAL}
+    parts: dict[str, Any] = {
+        "manifest": (None, json.dumps(manifest)),
+        "branch": (None, site.branch),
+        "commit_message": (None, site.message),
+        "commit_hash": (None, site.digest),
+        "commit_dirty": (None, "false"),
+    }
+    for path in SPECIAL:
+        if path in site.manifest:
+            parts[path.lstrip("/")] = (path.lstrip("/"), (site.folder / path.lstrip("/")).read_bytes())
+    for attempt in _attempts():
+        with attempt:
+            live = _send(http, "GET", project).get("canonical_deployment") if attempt.num > 1 else None
+            if live and _made_of(live, site):
+                return dict(live)
+            return dict(_send(http, "POST", f"{project}/deployments", files=parts))
+    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _await_ready(http: httpx.Client, project: str, deployment: dict[str, Any]) -> Deployment:
+    """Wait until Pages serves the deployment."""
+    deadline, pause = time.monotonic() + READY_SECONDS, 0.1
+    while (stage := deployment["latest_stage"])["name"] != "deploy" or stage["status"] != "success":
+        what = f"Pages deployment {deployment['id']}: {stage['name']} is {stage['status']}"
+        if stage["status"] in ("failure", "canceled"):
+            raise pulumi.RunError(what)
+        if time.monotonic() > deadline:
+            message = f"{what}; expected success within {READY_SECONDS:.0f} s"
+            raise pulumi.RunError(message)
+        time.sleep(pause)
+        pause = min(pause * 2, 5.0)
+        deployment = _call(http, "GET", f"{project}/deployments/{deployment['id']}")
+    return Deployment(deployment["id"], deployment["url"])
+
+
+def _made_of(deployment: dict[str, Any], site: Site) -> bool:
+    metadata = (deployment.get("deployment_trigger") or {}).get("metadata") or {}
+    return bool(metadata.get("commit_hash") == site.digest and deployment["latest_stage"]["status"] == "success")
+
+
+class PassingError(pulumi.RunError):
+    """The provider failed in a way that may pass: no answer, "later", or its own fault."""
+
+
+def _attempts() -> Iterator[stamina.Attempt]:
+    return stamina.retry_context(on=PassingError, attempts=TRIES, wait_initial=0.25)
+
+
+def _call(http: httpx.Client, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - the provider's JSON
+    """Make one call that may be repeated, and return its result."""
+    for attempt in _attempts():
+        with attempt:
+            return _send(http, method, path, **content)
+    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _send(http: httpx.Client, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - the provider's JSON
+    """Make one call once and return its result; raise PassingError or RunError with the provider's words."""
+    what = f"Pages content: {method} {path}: expected success, got"
+    try:
+        response = http.request(method, path, **content)
+    except httpx.TransportError as error:
+        message = f"{what} {error or type(error).__name__}"
+        raise PassingError(message) from None
+    message = f"{what} {response.status_code} {response.text[:1000]}"
+    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise PassingError(message)
+    answer = response.json() if response.headers.get("content-type", "").startswith("application/json") else {}
+    if not response.is_success or not answer.get("success"):
+        raise pulumi.RunError(message)
+    return answer["result"]

@@ -1,0 +1,116 @@
+"""Read everything that the program must know: the stack file through `pulumi.Config`, secrets from the environment.
+
+The only reader of `pulumi.Config` and of the environment in this package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import msgspec
+import pulumi
+
+from infra.stack import Stack
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The repository's root. Pulumi runs the program in `infra/`, so no path may start at the working directory."""
+
+PROJECT: Final = "ems-ops"
+"""The prefix of the stack file's keys: the project's name in Pulumi.yaml."""
+
+TEXTS: Final = frozenset({"account", "zone", "ops_home"})
+"""The keys whose value is a string; every other one is structured."""
+
+POSTGRES_PORT: Final = 5432
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where Hyperdrive finds the database. The password is a secret from here on, in Pulumi's state too."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One stack, whole: its values, and the database behind Hyperdrive."""
+
+    stack: Stack
+    origin: Origin
+
+
+def load() -> Settings:
+    """Read the current stack's settings.
+
+    Raises pulumi.RunError with the file, the key and what was expected.
+    """
+    return Settings(stack=read_stack(), origin=read_origin(os.environ.get("EMS_DATABASE_URL", "")))
+
+
+def read_stack() -> Stack:
+    """Build the typed stack from Pulumi's configuration; raise RunError with file, key and expectation."""
+    base_url = pulumi.Config("cloudflare").get("baseUrl")
+    if base_url is None:
+        _refuse("cloudflare:baseUrl", "is missing; expected the address of Cloudflare's API")
+    config = pulumi.Config(PROJECT)
+    fields: dict[str, Any] = {"base_url": base_url}
+    for field in msgspec.structs.fields(Stack):
+        if field.name == "base_url":
+            continue
+        text = config.get(field.name)
+        if text is None:
+            _refuse(f"{PROJECT}:{field.name}", "is missing; both stack files hold the same keys")
+        fields[field.name] = text if field.name in TEXTS else _structured(field.name, text)
+    try:
+        return msgspec.convert(fields, Stack)
+    except msgspec.ValidationError as error:
+        expected, _, path = str(error).partition(" - at ")
+        key = path.strip("`").removeprefix("$.") or "?"
+        name = "cloudflare:baseUrl" if key == "base_url" else f"{PROJECT}:{key}"
+        _refuse(name, expected)
+
+
+def read_origin(url: str) -> Origin:
+    """Split a `postgresql://user:password@host:port/database` address; raise RunError, never showing the address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or POSTGRES_PORT
+    except ValueError:
+        parts, port = SplitResult("", "", "", "", ""), 0
+    database = unquote(parts.path.strip("/"))
+    complete = parts.hostname and parts.username and parts.password and database
+    if parts.scheme not in ("postgres", "postgresql") or not complete:
+        message = "EMS_DATABASE_URL: expected postgresql://user:password@host:port/database in the environment, got "
+        raise pulumi.RunError(message + ("something else" if url else "nothing"))
+    password = pulumi.Output.secret(unquote(parts.password or ""))
+    return Origin(parts.hostname or "", port, database, unquote(parts.username or ""), password)
+
+
+def read_token() -> str:
+    """Return the Cloudflare API token of the environment; raise RunError when there is none."""
+    token = os.environ.get("CLOUDFLARE_API_TOKEN", "")
+    if not token:
+        message = "CLOUDFLARE_API_TOKEN: expected a token that may edit Pages in the environment, got nothing"
+        raise pulumi.RunError(message)
+    return token
+
+
+def _structured(name: str, text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        _refuse(f"{PROJECT}:{name}", f"expected structured values, got the text {text!r}")
+
+
+def _refuse(key: str, expectation: str) -> NoReturn:
+    message = f"Pulumi.{pulumi.get_stack()}.yaml: {key}: {expectation}"
+    raise pulumi.RunError(message) from None

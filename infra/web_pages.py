@@ -1,0 +1,51 @@
+"""Declare the web front end: a Pages project, its host name, and the files that it serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from infra.pages_content import PagesContent
+from infra.settings import ROOT
+from infra.sources import read_site
+
+if TYPE_CHECKING:
+    from infra.stack import Stack
+
+
+class WebPages(pulumi.ComponentResource):
+    """The Pages project with everything that belongs to it. `subdomain` is where its host name must point."""
+
+    def __init__(self, name: str, *, stack: Stack) -> None:
+        """Declare it below `name`; every other name follows from that one."""
+        super().__init__("ems-ops:infra:WebPages", name)
+        self.project = cloudflare.PagesProject(
+            name,
+            account_id=stack.account,
+            name=stack.web.name,
+            production_branch=stack.web.branch,
+            # Both, always: with one alone the provider creates the project, fails, and forgets it (v5.22).
+            deployment_configs={"preview": {"fail_open": True}, "production": {"fail_open": True}},
+            opts=pulumi.ResourceOptions(parent=self, protect=True),  # its deployments are what a rollback goes back to
+        )
+        self.content = PagesContent(
+            f"{name}-content",
+            base_url=stack.base_url,
+            account=stack.account,
+            project=stack.web.name,
+            branch=stack.web.branch,
+            folder=stack.web.folder,
+            manifest=read_site(stack.web.folder, root=ROOT),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.project]),
+        )
+        cloudflare.PagesDomain(
+            f"{name}-host",
+            account_id=stack.account,
+            project_name=self.project.name,
+            name=stack.web.host,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.subdomain: pulumi.Output[str] = self.project.subdomain
+        self.register_outputs({})
