@@ -1,0 +1,211 @@
+"""One command at work: its settings, its clients, its runner, and what the operator sees of it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import traceback
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import stamina.instrumentation
+
+from runbooks.clients.cloudflare import Cloudflare, explain
+from runbooks.clients.edge import Edge
+from runbooks.clients.pulumi import Pulumi
+from runbooks.clients.transport import Transport
+from runbooks.commands.shelf import SHELF
+from runbooks.engine.redaction import Redactor
+from runbooks.engine.runner import Consent, Outcome, Runner
+from runbooks.model.errors import Exit, OpsError, Refused
+from runbooks.model.settings import is_local, load
+from runbooks.render.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runbooks.commands.frame import Flags
+    from runbooks.engine.step import Book
+
+
+class Console:
+    """What a command works with. Clients are made when first asked for; a dry run's clients refuse to write."""
+
+    def __init__(self, flags: Flags, *, root: Path, environ: Mapping[str, str]) -> None:
+        stamina.instrumentation.set_on_retry_hooks([])  # retries are told by the steps, not by a log
+        self.flags = flags
+        self.environ = environ
+        argument = flags.stack
+        if argument.endswith((".yaml", ".yml")):
+            argument = str(Path(argument).resolve())  # as the operator sees it from where they stand
+        self.settings = load(argument, root=root, environ=environ)
+        self.redact = Redactor(self.settings.secrets())
+        self.show = Terminal(
+            sys.stderr if flags.json else sys.stdout, environ=environ, redact=self.redact, answers=sys.stdin
+        )
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._open.close()
+
+    def clock(self) -> datetime:
+        """Return the present, in UTC."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def cloudflare(self) -> Cloudflare:
+        """Return the way to Cloudflare. Raises Refused without its token."""
+        stack = self.settings.stack
+        transport = self.transport("Cloudflare", stack.base_url, "CLOUDFLARE_API_TOKEN")
+        transport.explain = explain
+        return Cloudflare(transport, stack.account)
+
+    @cached_property
+    def edge(self) -> Edge:
+        """Return the way that users take."""
+        edge = Edge(self.settings.stack.endpoints.edge, read_only=self.flags.dry_run)
+        self._open.callback(edge.close)
+        return edge
+
+    @cached_property
+    def pulumi(self) -> Pulumi:
+        """Return the way to make the program real: the twin's own for a stack on loopback, else the CLI."""
+        settings = self.settings
+        return Pulumi(
+            stack=settings.name,
+            stack_file=settings.file,
+            root=settings.root,
+            environment={**self.environ, **settings.environment},
+            twin_state=settings.twin_state if is_local(settings.stack) else None,
+            redact=self.redact,
+        )
+
+    def transport(self, provider: str, base_url: str, variable: str) -> Transport:
+        """Return a door to a provider with the token of this environment variable. Raises Refused without it."""
+        settings = self.settings
+        if is_local(settings.stack) and not settings.environment.get(variable):
+            message = f"Stack {settings.name}: expected its twin to run, {settings.twin_state} holds none."
+            raise Refused(message, next_command=f"invoke twin.up --stack {settings.argument}")
+        token = settings.require(variable)
+        transport = Transport(provider, base_url, token, read_only=self.flags.dry_run)
+        self._open.callback(transport.close)
+        return transport
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Return what runs books for this stack."""
+        return Runner(
+            home=self.settings.home,
+            stack=self.settings.name,
+            stack_argument=self.settings.argument,
+            actor=_actor(),
+            show=self.show,
+            redact=self.redact,
+            clock=self.clock,
+        )
+
+    @property
+    def interactive(self) -> bool:
+        """Tell whether somebody can be asked."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def consent(self) -> Consent:
+        """Return how the operator agrees: typed, by --yes, or not at all."""
+        flags = self.flags
+        return Consent(
+            dry_run=flags.dry_run,
+            yes=flags.yes,
+            reason=flags.reason or None,
+            ask=self.show.ask if self.interactive else None,
+            take_over=flags.take_over,
+        )
+
+    def book(self, name: str, arguments: Mapping[str, Any]) -> Book[Any]:
+        """Return a book of the shelf for these arguments, as a run or its journal names them."""
+        if name not in SHELF:
+            message = f"book {name}: expected one of {', '.join(sorted(SHELF))}."
+            raise Refused(message, next_command="invoke --list")
+        try:
+            return SHELF[name](self, arguments)
+        except msgspec.ValidationError as error:
+            message = f"{name}: {error}."
+            raise Refused(message, next_command=f"invoke --help {name}") from None
+
+    def play(self, name: str, arguments: Mapping[str, Any]) -> Exit:
+        """Run a book and tell how it ended."""
+        book = self.book(name, arguments)
+        return self.finish(self.runner.run(book, arguments=dict(arguments), consent=self.consent()))
+
+    def finish(self, outcome: Outcome) -> Exit:
+        """Print a run's outcome as JSON where that was asked for; return its exit code."""
+        if self.flags.json:
+            document = {
+                "run": outcome.run,
+                "book": outcome.plan.book,
+                "stack": outcome.plan.stack,
+                "status": outcome.status,
+                "exit": int(outcome.exit),
+                "text": outcome.text,
+                "next_command": outcome.next_command,
+                "journal": str(outcome.journal) if outcome.journal else None,
+                "seconds": outcome.seconds,
+                "results": outcome.results,
+                "plan": {**msgspec.to_builtins(outcome.plan), "digest": outcome.plan.digest},
+            }
+            self.print_json(document)
+        elif outcome.text:
+            print(self.redact(outcome.text), file=sys.stderr)  # noqa: T201 - the command's own output
+        return outcome.exit
+
+    def print_json(self, document: object) -> None:
+        """Print the one JSON document of this command, without secrets."""
+        text = msgspec.json.format(msgspec.json.encode(self.redact.json(document)), indent=2)
+        print(text.decode())  # noqa: T201 - the command's own output
+
+
+def report(error: Exception, console: Console | None, *, as_json: bool) -> Exit:
+    """Print what went wrong and the next command on standard error; keep the details of what nobody expected."""
+    code = error.exit if isinstance(error, OpsError) else Exit.FAILED
+    text = str(error)
+    next_command = error.next_command if isinstance(error, OpsError) else None
+    redact = console.redact if console else Redactor(())
+    if not isinstance(error, OpsError):
+        text = f"Unexpected {type(error).__name__}: {error}."
+        details = _keep(error, console, redact)
+        text += f" Details: {details}" if details else ""
+    if as_json:
+        document = {"status": "refused" if code is Exit.REFUSED else "failed", "exit": int(code), "text": text,
+                    "next_command": next_command}  # fmt: skip
+        print(msgspec.json.format(msgspec.json.encode(redact.json(document)), indent=2).decode())  # noqa: T201
+    print(redact(text), file=sys.stderr)  # noqa: T201 - the edge speaks
+    if next_command:
+        print(redact(f"Next     {next_command}"), file=sys.stderr)  # noqa: T201 - the edge speaks
+    return code
+
+
+def _keep(error: Exception, console: Console | None, redact: Redactor) -> Path | None:
+    """Write the traceback, without secrets, into the ops home; None where there is no home to write to."""
+    if console is None:
+        return None
+    now = console.clock()
+    file = console.settings.home / "errors" / f"{now:%Y-%m-%d-%H%M%S}-{os.getpid()}.txt"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(redact("".join(traceback.format_exception(error))), "utf-8")
+    except OSError:
+        return None  # the message itself is shown; a home that can't be written is the smaller trouble
+    return file
+
+
+def _actor() -> str:
+    """Return who acts, by the operating system's own account of it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,73 @@
+"""The edge of the program: what every command shares, from the flags to the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.exceptions import Exit as Leave
+
+from runbooks.model.errors import Exit, OpsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runbooks.commands.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+
+READING = {
+    "stack": "Whose stack file to use: a name (prod, twin) or a file's path.",
+    "json": "Print one JSON document on standard output, everything else on standard error.",
+}
+"""Help of the flags that every command takes."""
+
+WRITING = {
+    **READING,
+    "dry_run": "Print the plan and stop: nothing is changed.",
+    "yes": "Don't ask. Needs --reason.",
+    "reason": "Why it is done: kept in the journal.",
+    "take_over": "Take the lease of an operator whose run is dead. Needs --reason.",
+}
+"""Help of the flags that every command that changes something takes."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the operator typed after any command."""
+
+    stack: str = "prod"
+    json: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    reason: str = ""
+    take_over: bool = False
+
+
+def play(book: str, arguments: dict[str, object], flags: Flags) -> None:
+    """Run one book with these arguments, then leave with its exit code."""
+    perform(flags, lambda console: console.play(book, arguments))
+
+
+def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
+    """Do the work of a command and leave with its exit code; whatever goes wrong becomes one clear message."""
+    from runbooks.commands.console import Console, report  # httpx, msgspec and rich wait until here
+
+    console: Console | None = None
+    try:
+        console = Console(flags, root=ROOT, environ=os.environ)
+        code = work(console)
+    except OpsError as error:
+        code = report(error, console, as_json=flags.json)
+    except KeyboardInterrupt:
+        print("Interrupted before anything was changed.", file=sys.stderr)  # noqa: T201 - the edge speaks
+        code = Exit.REFUSED
+    except Exception as error:  # noqa: BLE001 - the edge: nobody is above to turn it into a message
+        code = report(error, console, as_json=flags.json)
+    finally:
+        if console is not None:
+            console.close()
+    raise Leave(code=code)

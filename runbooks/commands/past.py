@@ -1,0 +1,128 @@
+"""What the commands on past runs do: list, show, go on, take back, prove."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console as Screen
+from rich.table import Table
+
+from runbooks.engine import journal
+from runbooks.model.errors import Exit, Refused
+from runbooks.render.wording import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runbooks.commands.console import Console
+    from runbooks.engine.history import RunSummary
+    from runbooks.engine.journal import Entry
+
+
+def list_runs(console: Console) -> Exit:
+    """Print one line a run, oldest first."""
+    runs = console.runner.runs()
+    if console.flags.json:
+        console.print_json({"runs": runs})
+        return Exit.DONE
+    rows = [
+        (run.run, run.book, run.status, f"{run.steps_done}/{run.steps_total}", run.actor, run.reason or run.text)
+        for run in runs
+    ]
+    _print(console, ("run", "book", "status", "steps", "by", "why"), rows)
+    for run in runs:
+        if run.unfinished and run.next_command:
+            _say(console, f"Next     {run.next_command}")
+    if not runs:
+        _say(console, f"No run yet in {console.settings.home}.")
+    return Exit.DONE
+
+
+def show_run(console: Console, run: str) -> Exit:
+    """Print every entry of a run's journal, with the seconds since its beginning."""
+    found = _find(console, run)
+    entries = journal.read(found.journal)
+    if console.flags.json:
+        console.print_json({"run": found, "entries": entries})
+        return Exit.DONE
+    _say(console, f"{found.run}  {found.book}  {found.status}  by {found.actor}: {found.reason or 'no reason given'}")
+    rows = [
+        (str(entry.seq), entry.at[11:23], entry.kind, entry.step or "", _seen(entry), entry.hash[:8])
+        for entry in entries
+    ]
+    _print(console, ("#", "at (UTC)", "what", "step", "seen", "hash"), rows)
+    _say(console, f"Journal  {found.journal}")
+    if found.next_command:
+        _say(console, f"Next     {found.next_command}")
+    return Exit.DONE
+
+
+def resume(console: Console, run: str, *, replan: bool) -> Exit:
+    """Go on with a run; without an id with the newest unfinished one."""
+    found = _find(console, run, unfinished=not run)
+    book = console.book(found.book, found.arguments)
+    outcome = console.runner.resume(found.run, book=book, consent=console.consent(), replan=replan)
+    return console.finish(outcome)
+
+
+def undo(console: Console, run: str) -> Exit:
+    """Take back what a run did; without an id, the newest."""
+    found = _find(console, run)
+    book = console.book(found.book, found.arguments)
+    return console.finish(console.runner.undo(found.run, book=book, consent=console.consent()))
+
+
+def verify_runs(console: Console, run: str) -> Exit:
+    """Prove the chain of one journal or of all. Raises Refused naming the first line that was altered."""
+    chosen = [_find(console, run)] if run else console.runner.runs()
+    verdicts = [journal.verify(one.journal) for one in chosen if one.status != "not begun"]
+    if console.flags.json:
+        console.print_json({"journals": verdicts})
+        return Exit.DONE
+    rows = [
+        (verdict.journal, str(verdict.entries), verdict.head[:12], "whole" if verdict.complete else "not closed")
+        for verdict in verdicts
+    ]
+    _print(console, ("journal", "entries", "head", "chain"), rows)
+    return Exit.DONE
+
+
+def _find(console: Console, run: str, *, unfinished: bool = False) -> RunSummary:
+    """Return the run of this id or of an id that ends like it; without one, the newest. Raises Refused."""
+    runs = console.runner.runs()
+    found = [one for one in runs if one.run == run] or [one for one in runs if one.run.endswith(run)]
+    if unfinished:
+        found = [one for one in found if one.unfinished or one.status in ("failed", "unproven")]
+    if not found:
+        kind = "an unfinished run" if unfinished else f"run {run}" if run else "a run"
+        message = f"{console.settings.home}: expected {kind}, got none of {len(runs)}."
+        raise Refused(message, next_command=f"invoke runs --stack {console.settings.argument}")
+    return found[-1]
+
+
+def _seen(entry: Entry) -> str:
+    """Return in one line what matters of an entry."""
+    payload = entry.payload
+    if payload.get("text"):
+        return str(payload["text"])
+    for name in ("evidence", "answer"):
+        if isinstance(payload.get(name), dict):
+            return brief(payload[name])
+    return ", ".join(str(payload[name]) for name in ("title", "reason", "status", "actor") if payload.get(name))
+
+
+def _print(console: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on a terminal, and lines of the same columns elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            _say(console, "  ".join(cell for cell in row if cell))
+        return
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(console.redact(cell) for cell in row))
+    Screen(_environ=console.environ, highlight=False).print(table)
+
+
+def _say(console: Console, text: str) -> None:
+    print(console.redact(text))  # noqa: T201 - the command's own output

@@ -1,0 +1,123 @@
+"""`invoke runs` and its kin: the journal, read, gone on with, taken back, proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke import task
+
+from runbooks.commands.frame import READING, WRITING, Flags, perform
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from runbooks.commands.console import Console
+    from runbooks.model.errors import Exit
+
+
+@task(default=True, name="list", help=READING, auto_shortflags=False)
+def list_runs(_context: Context, *, stack: str = "prod", json: bool = False) -> None:
+    """List the runs of a stack: what was done, how it ended, what is unfinished.
+
+    Changes nothing. The newest stands last; an unfinished one with the command that goes on with it.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.list_runs(console)
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(auto_shortflags=False, help={**READING, "run": "Id of the run. Without it: the newest one."})
+def show(_context: Context, *, run: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Show the timeline of a run: every entry of its journal, with what was seen.
+
+    Changes nothing. --json gives the entries as they are in the journal.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.show_run(console, run)
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        **WRITING,
+        "run": "Id of the run. Without it: the newest one that is unfinished.",
+        "replan": "Agree to a new plan where the code or the facts no longer give the old one.",
+    },
+)
+def resume(
+    _context: Context,
+    *,
+    run: str = "",
+    replan: bool = False,
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Go on with a run that was interrupted, paused or failed.
+
+    Changes what the rest of its plan says. Finished steps are looked at again, never repeated; of an act whose end is
+    unknown it is first found out whether it took effect. Asks before it goes on.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.resume(console, run, replan=replan)
+
+    flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
+    perform(flags, work)
+
+
+@task(auto_shortflags=False, help={**WRITING, "run": "Id of the run. Without it: the newest one."})
+def undo(
+    _context: Context,
+    *,
+    run: str = "",
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Take back exactly what a run did, the newest step first.
+
+    Changes back to the state that was seen before each step. What has no way back is named in the plan, with what to
+    do instead. Asks before it begins.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.undo(console, run)
+
+    flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
+    perform(flags, work)
+
+
+@task(auto_shortflags=False, help={**READING, "run": "Id of the run. Without it: every run."})
+def verify(_context: Context, *, run: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Prove that journals are whole and were not altered.
+
+    Changes nothing and needs no network: each entry holds the hash of the one before. Exit code 2 names the first
+    line that is not as it was written.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.verify_runs(console, run)
+
+    perform(Flags(stack, json=json), work)

@@ -1,0 +1,7 @@
+"""The menu: `invoke --list` shows it. Composes what stands in runbooks/commands, and acts never."""
+
+from invoke import Collection
+
+from runbooks.commands import deploy, rollback, runs
+
+namespace = Collection(deploy.deploy, rollback.rollback, runs)
