@@ -62,6 +62,8 @@ class Sight:
     """What `holds` saw before the act of this very step (empty until then)."""
     request: str = ""
     """Id of this act, on disk before it; put it where the provider keeps it, so that `holds` can find it."""
+    run: str = ""
+    """Id of the run, for what must say who made it so."""
     deadline: float = 0.0
     """Monotonic instant (seconds, `time.monotonic`) after which the step gives up."""
     report: Callable[[int, int], None] = lambda _done, _total: None
@@ -79,6 +81,8 @@ class Step:
     run does nothing, and after a crash or a lost answer it decides whether the effect landed. It must only read.
     `act` makes it so once and returns what the provider answered (redacted by the engine before it is written).
     `deadline` is in seconds for one step, proof included; `attempts` counts acts, each only after a proven No.
+    A step that only reads is never skipped: its `act` runs (again after `Unreachable`, until the deadline), its answer
+    is recorded, then `holds` must say Yes before the deadline.
     """
 
     name: str
@@ -91,6 +95,9 @@ class Step:
     """Seconds, from past runs where there are any: the honest ETA."""
     deadline: float = 60.0
     attempts: int = 1
+    settle: float = 1.0
+    """Seconds for which `holds` must keep saying No after a lost answer until that No is proven: a provider that reads
+    stale, or carries out late, needs longer."""
 
 
 FactsT = TypeVar("FactsT")

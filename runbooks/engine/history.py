@@ -1,0 +1,196 @@
+"""Tell from a journal how far a run came: what took effect, what is open, how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from runbooks.engine.journal import Entry, Kind, decode
+from runbooks.engine.plan import Plan
+from runbooks.engine.step import Effect, Json
+from runbooks.model.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from runbooks.engine.home import Home
+    from runbooks.engine.outcome import Commands
+
+LOOK_BACK: Final = 20
+"""Past runs that are read for their times: enough for a median, cheap to read."""
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line about a run. `status`: running, unfinished (its process died), not begun, damaged, or how it ended."""
+
+    run: str
+    status: str
+    journal: Path
+    text: str = ""
+    book: str = ""
+    arguments: dict[str, Any] = {}
+    actor: str = ""
+    reason: str | None = None
+    opened_at: str = ""
+    last_at: str = ""
+    steps_done: int = 0
+    steps_total: int = 0
+    open_step: str | None = None
+    next_command: str | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether somebody must go on with it or take it back."""
+        return self.status in ("unfinished", "paused")
+
+
+@dataclass
+class StepPast:
+    """What a journal says of one step. `open`: begun, and not known how it ended."""
+
+    effect: Effect = Effect.READ
+    request: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
+    answer: Json = None
+    finished: bool = False
+    open: bool = False
+    took_effect: bool = False
+    undoing: bool = False
+    undone: bool = False
+    result: Json = None
+    seconds: float = 0.0
+
+    @property
+    def in_effect(self) -> bool:
+        """Whether it took effect, or may have, and was not taken back."""
+        return self.effect is not Effect.READ and (self.took_effect or self.open)
+
+
+@dataclass
+class Past:
+    """What a journal says of a run. `last` is the entry that it ends with."""
+
+    opened: dict[str, Any]
+    plan: Plan
+    digest: str
+    last: Entry
+    steps: dict[str, StepPast] = field(default_factory=dict)
+    undoing: bool = False
+
+    @property
+    def status(self) -> str:
+        """How it ended, in one word; nothing while it runs or after its process died."""
+        if self.last.kind is Kind.PAUSED:
+            return "paused"
+        return str(self.last.payload["status"]) if self.last.kind is Kind.CLOSED else ""
+
+    @property
+    def acted(self) -> bool:
+        """Whether something took effect, or may have, and was not taken back."""
+        return any(step.in_effect for step in self.steps.values())
+
+    @property
+    def results(self) -> dict[str, Json]:
+        """What each finished step observed."""
+        return {name: step.result for name, step in self.steps.items() if step.finished}
+
+
+def past(entries: Sequence[Entry]) -> Past | None:
+    """Fold the entries of one journal; None when nothing was begun."""
+    if not entries:
+        return None
+    first, *rest = entries
+    plan = msgspec.convert(first.payload["plan"], Plan)
+    told = Past(first.payload, plan, first.payload["digest"], first)
+    for entry in rest:
+        told.last = entry
+        if entry.step is None:
+            _run(told, entry)
+        else:
+            _step(told.steps.setdefault(entry.step, StepPast()), entry.kind, entry.payload)
+    return told
+
+
+def merged(answer: Json, evidence: Mapping[str, Json]) -> Json:
+    """Return what later steps see of a step: the evidence over the answer, which is `answer` when it is no object."""
+    if answer is None:
+        return dict(evidence)
+    return {**(answer if isinstance(answer, dict) else {"answer": answer}), **evidence}
+
+
+def usual_seconds(home: Home, book: str) -> dict[str, float]:
+    """Return the median seconds of each step in the last runs of this book that were closed as done."""
+    seen: dict[str, list[float]] = {}
+    for run in home.runs()[-LOOK_BACK:]:
+        try:
+            told = past(decode(home.read(run), where=run).entries)
+        except Refused:
+            continue  # `runs` and `runs.verify` report it; a damaged journal must not stop a recovery
+        if told is None or told.opened["book"] != book or told.status != "done":
+            continue
+        for name, step in told.steps.items():
+            if step.finished and (step.took_effect or step.effect is Effect.READ):
+                seen.setdefault(name, []).append(step.seconds)
+    return {name: median(seconds) for name, seconds in seen.items()}
+
+
+def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummary:
+    """Return what is to be said about one run; `live` is the id of the run whose process is at work now."""
+    where = home.where(run)
+    try:
+        entries = decode(home.read(run), where=str(where)).entries
+    except Refused as error:
+        return RunSummary(run=run, status="damaged", journal=where, text=str(error))
+    told = past(entries)
+    if told is None:
+        return RunSummary(run=run, status="not begun", journal=where)
+    status = told.status or ("running" if run == live else "unfinished")
+    go_on = commands.undo(run) if told.undoing or status == "unproven" else commands.resume(run)
+    opened = told.opened
+    return RunSummary(
+        run=run,
+        status=status,
+        journal=where,
+        text=told.last.payload.get("text", ""),
+        book=opened["book"],
+        arguments=opened["arguments"],
+        actor=opened["actor"],
+        reason=opened["reason"],
+        opened_at=entries[0].at,
+        last_at=told.last.at,
+        steps_done=sum(step.finished for step in told.steps.values()),
+        steps_total=len(told.plan.steps),
+        open_step=next((name for name, step in told.steps.items() if step.open), None),
+        next_command=go_on if status in ("unfinished", "paused", "failed", "unproven") else None,
+    )
+
+
+def _run(told: Past, entry: Entry) -> None:
+    if entry.kind is Kind.NOTED and "plan" in entry.payload:
+        told.plan = msgspec.convert(entry.payload["plan"], Plan)
+        told.digest = entry.payload["digest"]
+    if entry.kind is Kind.LEASE_TAKEN and entry.payload["purpose"] == "undo":
+        told.undoing = True
+
+
+def _step(step: StepPast, kind: Kind, payload: dict[str, Any]) -> None:
+    if kind is Kind.STEP_STARTED:
+        step.effect = Effect(payload["effect"])
+        step.request, step.before = payload["request"], payload["before"]
+        step.answer, step.open, step.finished = None, True, False
+    elif kind is Kind.OBSERVED:
+        step.answer = payload.get("answer")
+    elif kind in (Kind.HELD, Kind.ALREADY_SO):
+        step.took_effect = kind is Kind.HELD and step.effect is not Effect.READ
+        step.open, step.finished, step.seconds = False, True, payload["seconds"]
+        step.result = merged(step.answer, payload["evidence"])
+    elif kind is Kind.FAILED:
+        step.open = step.open and payload["effect"] != "none"
+    elif kind is Kind.UNDO_STARTED:
+        step.undoing = True
+    elif kind is Kind.UNDONE:
+        step.open, step.took_effect, step.finished, step.undone = False, False, False, True

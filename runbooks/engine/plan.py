@@ -1,0 +1,155 @@
+"""Say what will be done before it is done. The digest of a plan is what the operator agrees to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runbooks.engine.step import Book, Effect, Json, NoUndo, Step
+from runbooks.model.canonical import digest, plain
+from runbooks.model.errors import Refused
+
+if TYPE_CHECKING:
+    from runbooks.engine.redaction import Redactor
+
+
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step as it is shown. `expect` and `deadline` in seconds; `no_undo` says why there is no way back, if none."""
+
+    name: str
+    title: str
+    effect: Effect
+    expect: float
+    deadline: float
+    attempts: int
+    no_undo: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run will do, from which facts, and what will be lost. `estimate` in seconds."""
+
+    book: str
+    stack: str
+    arguments: dict[str, Any]
+    facts: dict[str, Any]
+    steps: tuple[PlannedStep, ...]
+    losses: tuple[str, ...]
+    summary: str
+    estimate: float
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over canonical JSON of everything but the estimated times: those change with every past run."""
+        return digest(_agreed(self))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan and the steps that carry it out. `facts` as JSON, `hidden` whether a secret in them was replaced."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    facts: dict[str, Json]
+    hidden: bool
+
+
+def draft(
+    book: Book[Any],
+    facts: object,
+    *,
+    stack: str,
+    arguments: dict[str, Json],
+    usual: Mapping[str, float],
+    redact: Redactor,
+) -> Draft:
+    """Return what the book does about these facts. `usual` gives the seconds that steps took in past runs.
+
+    Raises ValueError when the book names a step twice, or a fact to recheck that it does not have.
+    """
+    steps = book.steps(facts)
+    names = [step.name for step in steps]
+    known: dict[str, Any] = plain(facts)  # type: ignore[assignment] # facts are a struct, so this is an object
+    wrong = [*{name for name in names if names.count(name) > 1}, *(set(book.recheck) - set(known))]
+    if wrong:
+        message = f"book {book.name}: named twice, or not a fact: {', '.join(wrong)}"
+        raise ValueError(message)
+    lines = tuple(planned(step, expect=usual.get(step.name, step.expect)) for step in steps)
+    plan = Plan(
+        book=book.name,
+        stack=stack,
+        arguments=arguments,
+        facts=known,
+        steps=lines,
+        losses=book.losses(facts),
+        summary=book.summary(facts),
+        estimate=sum(line.expect for line in lines),
+    )
+    clean = redact.json(plan)
+    return Draft(msgspec.convert(clean, Plan), steps, known, hidden=redact.json(known) != known)
+
+
+def unchanged(book: Book[Any], facts: Mapping[str, Json]) -> None:
+    """Gather again and raise Refused when a fact that the book names is no longer what the plan rests on."""
+    if not book.recheck:
+        return
+    now: dict[str, Any] = plain(book.gather())  # type: ignore[assignment] # facts are a struct
+    changed = [
+        f"{name} was {facts.get(name)}, is {now.get(name)}" for name in book.recheck if now.get(name) != facts.get(name)
+    ]
+    if changed:
+        message = f"the facts changed since the plan was made, so no effect was started: {'; '.join(changed)}"
+        raise Refused(message)
+
+
+def planned(step: Step, *, expect: float) -> PlannedStep:
+    """Return the step as a plan shows it, `expect` seconds long."""
+    return PlannedStep(
+        name=step.name,
+        title=step.title,
+        effect=step.effect,
+        expect=expect,
+        deadline=step.deadline,
+        attempts=step.attempts,
+        no_undo=step.undo.because if isinstance(step.undo, NoUndo) else None,
+    )
+
+
+def differences(agreed: Plan, now: Plan) -> tuple[str, ...]:
+    """Name what differs between the plan that was agreed to and the plan of now, a line each."""
+    return tuple(_differ("", _agreed(agreed), _agreed(now)))
+
+
+def _agreed(plan: Plan) -> dict[str, Any]:
+    """Return what is agreed to, steps by name and place."""
+    data: dict[str, Any] = msgspec.to_builtins(plan)
+    del data["estimate"]
+    for step in data["steps"]:
+        del step["expect"]
+    return data
+
+
+def _differ(where: str, was: Json, now: Json) -> list[str]:
+    if was == now:
+        return []
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        names = [*was, *(name for name in now if name not in was)]
+        parts = [_differ(f"{where}.{name}".lstrip("."), was.get(name), now.get(name)) for name in names]
+        return [line for part in parts for line in part]
+    if isinstance(was, list | tuple) and isinstance(now, list | tuple) and where == "steps":
+        return _differ(where, _by_name(was), _by_name(now)) or [f"{where}: in another order"]
+    return [f"{where}: was {_short(was)}, is {_short(now)}"]
+
+
+def _by_name(steps: list[Json] | tuple[Json, ...]) -> dict[str, Json]:
+    return {str(step["name"]): step for step in steps if isinstance(step, dict)}
+
+
+def _short(value: Json) -> str:
+    if isinstance(value, dict) and "title" in value:
+        return f"“{value['title']}”"
+    text = "not there" if value is None else str(value)
+    limit = 80
+    return text if len(text) <= limit else f"{text[:limit]}…"

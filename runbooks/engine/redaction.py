@@ -1,0 +1,85 @@
+"""Keep secrets out of everything that is written or shown, also where they were encoded on the way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote, quote_plus
+
+from runbooks.engine.step import Json
+from runbooks.model.canonical import canonical, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MARK = "●●●"
+SHORTEST = 6
+"""A shorter value would be found by chance in ordinary words; characters."""
+
+TextOrJson = TypeVar("TextOrJson", bound=Json)
+
+
+class Redactor:
+    """Replace secrets by ●●●, and their base64 (any alignment), URL-encoded, JSON-escaped and `repr` forms too.
+
+    `ignored` counts the secrets that are too short to be looked for: they must be changed, not hidden.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = {secret for secret in secrets if secret}
+        long = {secret for secret in known if len(secret) >= SHORTEST}
+        self.ignored = len(known) - len(long)
+        forms = {form for secret in long for form in _forms(secret) if len(form) >= SHORTEST}
+        ordered = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._probes = tuple({canonical(form)[1:-1] for form in ordered})
+
+    def __call__(self, value: TextOrJson) -> TextOrJson:
+        """Return the same text or JSON with every form of every secret replaced."""
+        if self._pattern is None:
+            return value
+        return self._replace(value)  # type: ignore[return-value] # the shape stays as it is
+
+    def json(self, value: object) -> Json:
+        """Return any value as JSON without secrets. Costs one search where there is none."""
+        data: Json = plain(value)  # type: ignore[assignment] # plain data is JSON
+        written = canonical(data)
+        return self._replace(data) if any(probe in written for probe in self._probes) else data
+
+    def _replace(self, value: Json) -> Json:
+        if isinstance(value, str) and self._pattern is not None:
+            return self._pattern.sub(MARK, value)
+        if isinstance(value, dict):
+            return {str(self._replace(key)): self._replace(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._replace(item) for item in value]
+        return value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the secret as it may stand in texts, addresses, JSON documents, tracebacks and headers."""
+    yield secret
+    for part in (secret, secret.strip()):
+        for encoded in (quote(part), quote(part, safe=""), quote_plus(part)):
+            yield encoded
+            yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), encoded)
+        for ascii_only in (True, False):
+            once = json.dumps(part, ensure_ascii=ascii_only)[1:-1]
+            yield once
+            yield once.replace("/", "\\/")
+            yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+        yield repr(part)[1:-1]
+        yield repr(part.encode())[2:-1]
+    yield from _base64(secret.encode())
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """Yield the characters that the secret alone decides, for each of the three places it can start at."""
+    for before in range(3):
+        first = -(-before * 8 // 6)
+        last = (before + len(secret)) * 8 // 6
+        stable = base64.b64encode(b"\0" * before + secret)[first:last].decode()
+        yield stable
+        yield stable.replace("+", "-").replace("/", "_")

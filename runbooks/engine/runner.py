@@ -1,0 +1,240 @@
+"""Run a book, go on with a run, take it back: by consent, under a lease, with a journal that survives anything."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from runbooks.engine.acting import carry_out_all, no_longer_so
+from runbooks.engine.history import Past, RunSummary, past, summary, usual_seconds
+from runbooks.engine.home import Folder
+from runbooks.engine.journal import Kind, decode
+from runbooks.engine.lease import current, dead
+from runbooks.engine.outcome import Commands, Consent, Ending, Outcome, Show, Status, agree
+from runbooks.engine.plan import Draft, Plan, differences, draft, unchanged
+from runbooks.engine.redaction import MARK, Redactor
+from runbooks.engine.session import Desk, Session, Work, opened
+from runbooks.engine.signals import Stop, StopNow
+from runbooks.engine.undoing import steps_by_name, take_back_all, undo_plan
+from runbooks.model.canonical import canonical, plain
+from runbooks.model.errors import Exit, HeldByOther, NotWritten, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runbooks.engine.step import Book, Json
+
+__all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status"]
+
+FactsT = TypeVar("FactsT")
+OVER: Final = (Status.DONE, Status.ALREADY_SO, Status.UNDONE)
+"""Ways to end after which nothing is left to go on with."""
+
+
+def utc_now() -> datetime:
+    """Return the present, in UTC."""
+    return datetime.now(UTC)
+
+
+class Runner:
+    """Runs books of one stack. `home` is the ops home's folder, `stack_argument` what `--stack` was given.
+
+    `actor` says who acts. Everything shown and written passes `redact`.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        stack: str,
+        stack_argument: str,
+        actor: str,
+        show: Show,
+        redact: Redactor,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.home = Folder(home)
+        self.stack = stack
+        self.actor = actor
+        self._redact = redact
+        self._clock = clock
+        self._commands = Commands(stack_argument)
+        self._desk = Desk(show=show, redact=redact, clock=clock, commands=self._commands)
+
+    def run(self, book: Book[FactsT], *, arguments: dict[str, Json], consent: Consent) -> Outcome:
+        """Gather, show the plan, and with consent carry it out.
+
+        Raises Refused when it is not agreed to, HeldByOther when another run holds the stack: nothing was done then.
+        """
+        made = self._draft(book, book.gather(), arguments)
+        self._desk.tell(self._desk.show.plan, made.plan)
+        if consent.dry_run:
+            return self._planned(made.plan)
+        agreed = agree(made.plan, consent)
+        work = Work(
+            purpose="run",
+            plan=made.plan,
+            consent=consent,
+            agreed=agreed,
+            run="",
+            recheck=lambda: unchanged(book, made.facts),
+        )
+        return self._under_lease(work, lambda session: carry_out_all(session, made.plan, made.steps))
+
+    def resume(self, run_id: str, *, book: Book[FactsT], consent: Consent, replan: bool = False) -> Outcome:
+        """Go on with a run that was interrupted, paused or failed.
+
+        Raises Refused when it is over, being taken back, or (without `replan`) no longer gives the plan agreed to.
+        """
+        told = self._past(run_id, book)
+        if told.undoing:
+            message = f"run {run_id} is being taken back; it cannot go on"
+            raise Refused(message, next_command=self._commands.undo(run_id))
+        if told.status in OVER:
+            message = f"run {run_id} is closed as “{told.status}”: nothing is left to go on with"
+            raise Refused(message)
+        facts = book.gather() if replan else self._facts(told, book)
+        made = self._draft(book, facts, told.opened["arguments"])
+        if made.plan.digest != told.digest and not replan:
+            lines = "; ".join(differences(told.plan, made.plan))
+            message = f"run {run_id} no longer gives the plan that was agreed to: {lines}. --replan shows a new one"
+            raise Refused(message)
+        self._desk.tell(self._desk.show.plan, made.plan)
+        notes = no_longer_so(made.steps, told, run=run_id)
+        for note in notes:
+            self._desk.note(note)
+        if consent.dry_run:
+            return self._planned(made.plan, run_id)
+        agreed = agree(made.plan, consent)
+        work = Work(
+            purpose="resume",
+            plan=made.plan,
+            consent=consent,
+            agreed=agreed,
+            run=run_id,
+            past=told,
+            recheck=lambda: None if told.acted else unchanged(book, made.facts),
+        )
+
+        def go_on(session: Session) -> Ending:
+            if made.plan.digest != told.digest:
+                text = "agreed to a new plan"
+                session.note(text, plan=plain(made.plan), digest=made.plan.digest)  # type: ignore[arg-type]
+            for note in notes:
+                session.write(Kind.NOTED, {"text": note})
+            return carry_out_all(session, made.plan, made.steps)
+
+        return self._under_lease(work, go_on)
+
+    def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
+        """Take back exactly the steps that took effect, newest first, from the state seen before each.
+
+        What has no way back is shown and noted in words. Raises Refused when it cannot be done from here.
+        """
+        told = self._past(run_id, book)
+        plan = undo_plan(told)
+        self._desk.tell(self._desk.show.plan, plan)
+        if consent.dry_run or not (plan.steps or plan.losses):
+            return self._planned(plan, run_id, done=not (plan.steps or plan.losses))
+        steps = steps_by_name(book.steps(self._facts(told, book)), plan)
+        work = Work(
+            purpose="undo",
+            plan=plan,
+            consent=consent,
+            agreed=agree(plan, consent),
+            run=run_id,
+            past=told,
+        )
+        return self._under_lease(work, lambda session: take_back_all(session, plan, steps))
+
+    def runs(self) -> list[RunSummary]:
+        """Return what is to be said about each run of this home, oldest first."""
+        holder = current(self.home, self.stack)
+        at_work = holder is not None and not holder.released and not dead(holder, now=self._clock())
+        live = holder.run if holder is not None and at_work else ""
+        return [summary(self.home, run, live=live, commands=self._commands) for run in self.home.runs()]
+
+    def past(self, run_id: str) -> Past:
+        """Return what the journal says of a run: its book and arguments are in `opened`. Raises Refused."""
+        where = self.home.where(run_id)
+        told = past(decode(self.home.read(run_id), where=str(where)).entries)
+        if told is None:
+            message = f"nothing was begun in a run {run_id} ({where})"
+            raise Refused(message)
+        return told
+
+    def _past(self, run_id: str, book: Book[Any]) -> Past:
+        told = self.past(run_id)
+        was = (told.opened["book"], told.opened["stack"])
+        if was != (book.name, self.stack):
+            message = f"run {run_id} is one of book {was[0]} on stack {was[1]}, not of {book.name} on {self.stack}"
+            raise Refused(message)
+        return told
+
+    def _facts(self, told: Past, book: Book[FactsT]) -> FactsT:
+        """Return the journalled facts as data."""
+        if MARK.encode() in canonical(told.plan.facts):
+            message = "the facts of this run held a secret, which is not in the journal; --replan gathers them again"
+            raise Refused(message)
+        try:
+            return msgspec.convert(told.plan.facts, book.facts_type, str_keys=True)
+        except msgspec.ValidationError as error:
+            message = f"the journalled facts do not fit the code any more: {error}; --replan gathers them again"
+            raise Refused(message) from error
+
+    def _draft(self, book: Book[FactsT], facts: FactsT, arguments: dict[str, Json]) -> Draft:
+        usual = usual_seconds(self.home, book.name)
+        made = draft(book, facts, stack=self.stack, arguments=arguments, usual=usual, redact=self._redact)
+        if made.hidden:
+            self._desk.note("the facts hold a secret: if this run is interrupted, only --replan can go on with it")
+        return made
+
+    def _planned(self, plan: Plan, run: str = "", *, done: bool = False) -> Outcome:
+        status = Status.ALREADY_SO if done else Status.PLANNED
+        outcome = Outcome(run, status, Exit.DONE, None, {}, 0.0, None, plan)
+        self._desk.tell(self._desk.show.closed, outcome)
+        return outcome
+
+    def _under_lease(self, work: Work, do: Callable[[Session], Ending]) -> Outcome:
+        with Stop() as stop:
+            session = opened(work, home=self.home, stack=self.stack, actor=self.actor, desk=self._desk, stop=stop)
+            try:
+                ending = self._to_its_end(session, do)
+            finally:
+                session.journal.close()
+        outcome = Outcome(
+            run=session.run,
+            status=ending.status,
+            exit=ending.exit,
+            journal=self.home.where(session.run),
+            results=session.results,
+            seconds=time.monotonic() - session.began,
+            next_command=ending.next_command,
+            plan=work.plan,
+            text=self._redact(ending.text),
+            error=ending.error,
+        )
+        if outcome.text:
+            self._desk.note(outcome.text)
+        self._desk.tell(self._desk.show.closed, outcome)
+        return outcome
+
+    def _to_its_end(self, session: Session, do: Callable[[Session], Ending]) -> Ending:
+        """Do the work and write down how it ended, whatever happens; what cannot be written is said."""
+        try:
+            try:
+                ending = do(session)
+            except StopNow as asked:
+                ending = session.stopped(asked)
+            except (NotWritten, HeldByOther):
+                raise
+            except Exception as error:  # noqa: BLE001 - the run's edge: an unknown failure is journalled, then returned
+                ending = session.failed(error)
+            session.close(ending)
+        except (NotWritten, HeldByOther) as error:
+            ending = session.cut_off(error)
+        return ending

@@ -1,0 +1,300 @@
+"""One process at work on one run: its lease, its open journal, its signals, and what it knows of the steps."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
+
+from runbooks.engine.history import Past, merged
+from runbooks.engine.home import Home, run_ids
+from runbooks.engine.journal import Journal, Kind
+from runbooks.engine.lease import Holder, Lease, take
+from runbooks.engine.outcome import Commands, Consent, Ending, Show, Status, ending_of
+from runbooks.engine.signals import AT_ONCE, Stop, StopNow
+from runbooks.engine.step import Effect, Evidence, Json, Sight, Step
+from runbooks.model.errors import Exit, HeldByOther, NotWritten, OpsError, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.engine.plan import Plan, PlannedStep
+    from runbooks.engine.redaction import Redactor
+
+CODE: Final = Path(__file__).resolve().parents[2]
+"""Where this code lies: a checkout whose commit names its version, or an installed package."""
+
+Arguments = ParamSpec("Arguments")
+
+EffectOf = Literal["none", "unknown", "done"]
+"""What is known of the current step's effect."""
+
+WORTH_KEEPING: Final = 30.0
+"""Seconds by which the lease must outlast the deadline of the step that begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What every run of a runner shares: what is shown to whom, what is hidden, what time it is."""
+
+    show: Show
+    redact: Redactor
+    clock: Callable[[], datetime]
+    commands: Commands
+    muted: list[OSError] = field(default_factory=list)
+
+    def tell(self, what: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        """Show something; a terminal that is gone must not end a run, so it is not shown anything again."""
+        if self.muted:
+            return
+        try:
+            what(*args, **kwargs)
+        except OSError as error:
+            self.muted.append(error)
+
+    def note(self, text: str) -> None:
+        """Show one line, free of secrets."""
+        self.tell(self.show.note, self.redact(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What one process is to do: under which plan, agreed to how, on which run (none: a new one), after what."""
+
+    purpose: Literal["run", "resume", "undo"]
+    plan: Plan
+    consent: Consent
+    agreed: str
+    run: str = ""
+    past: Past | None = None
+    recheck: Callable[[], None] = lambda: None
+
+
+@dataclass(kw_only=True)
+class Session:
+    """The state of one process's work on one run. `past` is what earlier processes left."""
+
+    run: str
+    desk: Desk
+    journal: Journal
+    lease: Lease
+    stop: Stop
+    past: Past | None
+    purpose: str
+    recheck: Callable[[], None]
+    """Raise Refused when a fact that the plan rests on is no longer so; asked once, before the first effect."""
+    began: float = field(default_factory=time.monotonic)
+    results: dict[str, Json] = field(default_factory=dict)
+    current: PlannedStep | None = None
+    current_began: float = 0.0
+    effect: EffectOf = "none"
+    earlier_effect: bool = False
+    checked: bool = False
+
+    @property
+    def any_effect(self) -> bool:
+        """Whether anything took effect, or may have, in this run."""
+        return self.earlier_effect or self.effect != "none"
+
+    def begin(self, step: PlannedStep, index: int, total: int) -> None:
+        """Make this the step that failures belong to."""
+        self.current, self.current_began, self.effect = step, time.monotonic(), "none"
+        self.desk.tell(self.desk.show.step_started, step, index, total)
+
+    def sight(self, step: Step, **seen: Any) -> Sight:  # noqa: ANN401 - the fields of Sight, whatever they are
+        """Return what the step may look at, with its deadline counted from now."""
+        return Sight(
+            results=MappingProxyType(self.results),
+            run=self.run,
+            deadline=time.monotonic() + step.deadline,
+            report=self._progress,
+            **seen,
+        )
+
+    def before_effect(self, step: Step) -> None:
+        """Make sure that the next effect may happen: nobody asked to stop, facts and lease still hold."""
+        if not self.checked:
+            self.stop.during(AT_ONCE, self.recheck)
+            self.checked = True
+        try:
+            self.lease.extend(step.deadline + WORTH_KEEPING)
+        except OSError as error:
+            message = f"the lease cannot be renewed: {error}; no effect starts without it"
+            raise NotWritten(message) from error
+        self.stop.check()
+
+    def write(self, kind: Kind, payload: dict[str, Any], *, durable: bool = False) -> dict[str, Any]:
+        """Write an entry of the current step; return the payload as written, without secrets."""
+        name = self.current.name if self.current else None
+        return self.journal.append(kind, name, payload, durable=durable)
+
+    def note(self, text: str, **more: Json) -> None:
+        """Show a line and write it down."""
+        self.desk.note(text)
+        self.write(Kind.NOTED, {"text": text, **more})
+
+    def finish(self, kind: Kind, evidence: Evidence, *, answer: Json = None) -> None:
+        """Write down how the current step ended well, keep its result for later steps, show it."""
+        seconds = round(time.monotonic() - self.current_began, 6)
+        written = self.write(kind, {"evidence": evidence, "seconds": seconds})
+        if self.current is not None:
+            self.results[self.current.name] = merged(answer, written["evidence"])
+            self.earlier_effect = self.earlier_effect or (kind is Kind.HELD and self.current.effect is not Effect.READ)
+            self.ended(kind, seconds, written["evidence"])
+
+    def ended(self, kind: Kind, seconds: float, evidence: Evidence) -> None:
+        """Show how the current step ended, and have no current step any more."""
+        if self.current is not None:
+            self.desk.tell(self.desk.show.step_finished, self.current, kind, seconds, evidence)
+        self.current, self.effect = None, "none"
+
+    def stopped(self, asked: StopNow) -> Ending:
+        """Write down that a signal paused the run."""
+        name = self.current.title if self.current else "between two steps"
+        text = f"{asked.name}: stopped at “{name}”; no further effect was started"
+        if self.current is not None:
+            self.ended(Kind.PAUSED, time.monotonic() - self.current_began, {"signal": asked.name})
+        return Ending(Status.PAUSED, Exit.PAUSED, text, self._go_on())
+
+    def failed(self, error: Exception) -> Ending:
+        """Write down what went wrong with the current step, or between steps."""
+        ending = ending_of(error, acted=self.any_effect, go_on=self._go_on(), undo=self.desk.commands.undo(self.run))
+        seconds = round(time.monotonic() - self.current_began, 6) if self.current else 0.0
+        payload = {
+            "error": type(error).__name__,
+            "text": ending.text,
+            "effect": self.effect,
+            "seconds": seconds,
+        }
+        if not isinstance(error, OpsError):
+            payload["traceback"] = "".join(traceback.format_exception(error))
+        self.write(Kind.FAILED, payload)
+        kind = Kind.PAUSED if ending.status is Status.PAUSED else Kind.FAILED
+        self.ended(kind, seconds, {"text": self.desk.redact(ending.text)})
+        return ending
+
+    def close(self, ending: Ending) -> None:
+        """Write down how the run ended, on disk before it returns, and let the next operator in."""
+        payload: dict[str, Any] = {"text": ending.text, "next_command": ending.next_command}
+        if ending.status is Status.PAUSED:
+            self.journal.append(Kind.PAUSED, None, payload, durable=True)
+        else:
+            seconds = round(time.monotonic() - self.began, 6)
+            payload |= {"status": ending.status, "exit": int(ending.exit), "seconds": seconds}
+            self.journal.append(Kind.CLOSED, None, payload, durable=True)
+        self._release()
+
+    def cut_off(self, error: NotWritten | HeldByOther) -> Ending:
+        """Say that the end could not be written down: the journal is out of reach, or no longer ours."""
+        seconds = time.monotonic() - self.current_began
+        self.ended(Kind.PAUSED, seconds, {"text": self.desk.redact(str(error))})
+        if isinstance(error, NotWritten):
+            self._release()
+            text = f"{error}; make it writable, then go on"
+            return Ending(Status.PAUSED, error.exit, text, self._go_on(), error)
+        return Ending(Status.PAUSED, error.exit, str(error), None, error)
+
+    def _go_on(self) -> str:
+        commands = self.desk.commands
+        return commands.undo(self.run) if self.purpose == "undo" else commands.resume(self.run)
+
+    def _release(self) -> None:
+        try:
+            self.lease.release()
+        except OSError as error:
+            self.desk.note(f"the lease could not be given back: {error}; it ends with this process")
+
+    def _progress(self, done: int, total: int) -> None:
+        if self.current is not None:
+            self.desk.tell(self.desk.show.progress, self.current, done, total)
+
+
+def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: Stop) -> Session:
+    """Take the lease, open the journal and write down who does what; on disk before it returns.
+
+    Raises HeldByOther, and Refused when the ops home cannot be written: nothing was done then.
+    """
+    run = work.run
+    try:
+        run = run or next(name for name in run_ids(desk.clock()) if home.claim(name))
+        lease, took_over = _leased(work, run, home=home, stack=stack, actor=actor, desk=desk)
+    except OSError as error:
+        message = f"nothing was done: the ops home cannot be written: {error}"
+        raise Refused(message) from error
+    journal = Journal(home, run, redact=desk.redact, clock=desk.clock, guard=lease.check)
+    told = work.past
+    session = Session(
+        run=run,
+        desk=desk,
+        journal=journal,
+        lease=lease,
+        stop=stop,
+        past=told,
+        purpose=work.purpose,
+        recheck=work.recheck,
+        results=told.results if told else {},
+        earlier_effect=told is not None and told.acted,
+    )
+    if told is None:
+        journal.append(Kind.RUN_OPENED, None, _opening(work, stack, lease.holder))
+    payload = {
+        "purpose": work.purpose,
+        **{name: getattr(lease.holder, name) for name in ("fence", "actor", "host", "pid")},
+        "reason": work.consent.reason,
+        "agreed": work.agreed,
+        "took_over": took_over,
+    }
+    journal.append(Kind.LEASE_TAKEN, None, payload, durable=True)
+    return session
+
+
+def _leased(work: Work, run: str, *, home: Home, stack: str, actor: str, desk: Desk) -> tuple[Lease, Holder | None]:
+    try:
+        return take(
+            home,
+            stack,
+            actor=actor,
+            run=run,
+            take_over=work.consent.take_over,
+            clock=desk.clock,
+            resume=desk.commands.resume,
+        )
+    except HeldByOther:
+        if not work.run:
+            home.abandon(run)
+        raise
+
+
+def _opening(work: Work, stack: str, holder: Holder) -> dict[str, Any]:
+    return {
+        "book": work.plan.book,
+        "stack": stack,
+        "arguments": work.plan.arguments,
+        "plan": work.plan,
+        "digest": work.plan.digest,
+        "facts": work.plan.facts,
+        "actor": holder.actor,
+        "host": holder.host,
+        "pid": holder.pid,
+        "code": code_version(),
+        "reason": work.consent.reason,
+        "agreed": work.agreed,
+    }
+
+
+def code_version() -> str:
+    """Return the version of the installed package and, where this is a checkout, its commit (first 12)."""
+    version = importlib.metadata.version("ems-ops")
+    git = CODE / ".git"
+    try:
+        head = (git / "HEAD").read_text().strip()
+        name = head.removeprefix("ref: ")
+        commit = (git / name).read_text().strip() if name != head else head
+    except OSError:
+        return version
+    return f"{version}+{commit[:12]}"

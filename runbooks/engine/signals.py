@@ -1,0 +1,78 @@
+"""Stop a run when a signal asks for it: nothing new starts, what is in flight is waited for unless asked twice."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+ASKING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the system's request to end, and a terminal that was closed."""
+
+AT_ONCE: Final = 1
+"""Nothing is in flight: the first signal ends the wait."""
+
+WHEN_ASKED_TWICE: Final = 2
+"""An effect is in flight: only the second signal ends the wait."""
+
+Result = TypeVar("Result")
+
+
+class StopNow(BaseException):
+    """A signal asks the run to stop. No ordinary `except` may take it for a failure."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Stop:
+    """Count the signals that ask to stop, while entered; raise `StopNow` only inside `during` and `check`.
+
+    Outside of them (the journal is being written) a signal is remembered and nothing is interrupted. A thread that is
+    not the main one gets no signals, and a signal that was ignored before (nohup) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.asked = ""
+        """Name of the last signal, or nothing."""
+        self._count = 0
+        self._limit: int | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in ASKING:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise StopNow if a signal has come."""
+        if self._count:
+            raise StopNow(self.asked)
+
+    def during(self, limit: int, work: Callable[[], Result]) -> Result:
+        """Do the work; raise StopNow in the middle of it as soon as `limit` signals have come."""
+        self._limit = limit
+        try:
+            if self._count >= limit:
+                raise StopNow(self.asked)
+            return work()
+        finally:
+            self._limit = None
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number).name
+        self._count += 1
+        if self._limit is not None and self._count >= self._limit:
+            self._limit = None
+            raise StopNow(self.asked)

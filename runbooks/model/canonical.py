@@ -1,0 +1,55 @@
+"""Turn data into the one sequence of bytes that is hashed, compared and written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import msgspec
+
+
+def canonical(value: object) -> bytes:
+    """Return JSON with sorted keys, no spaces and UTF-8, as any JSON library can make it again.
+
+    Raises ValueError on NaN and infinities, TypeError on what is not JSON: `plain` turns those into text.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of the canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def plain(value: object) -> object:
+    """Return the value as JSON: structs and mappings become objects, what JSON cannot say becomes its text.
+
+    A provider's answer may hold anything (dates, NaN, lone surrogates from broken UTF-8); none of it may keep the
+    journal from being written.
+    """
+    built: object = msgspec.to_builtins(value, str_keys=True, enc_hook=_opened, order="deterministic")
+    try:
+        canonical(built)
+    except (TypeError, ValueError):
+        return _sayable(built)
+    return built
+
+
+def _opened(value: object) -> object:
+    """Return what msgspec does not know as a dict, where it has items, or as text."""
+    items = getattr(value, "items", None)
+    return dict(items()) if callable(items) else str(value)
+
+
+def _sayable(value: object) -> object:
+    """Return builtins with every text encodable and every number finite."""
+    if isinstance(value, dict):
+        return {str(_sayable(key)): _sayable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, float) and value - value != 0:
+        return str(value)
+    return value if isinstance(value, bool | int | float | None) else str(value)

@@ -1,0 +1,165 @@
+"""A book whose effects are lines in a file, so that a test counts them where they happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from runbooks.engine.outcome import Consent, Outcome, Show
+from runbooks.engine.redaction import Redactor
+from runbooks.engine.runner import Runner
+from runbooks.engine.step import Book, Effect, Evidence, Held, Json, No, NoUndo, Sight, Step, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runbooks.engine.plan import Plan, PlannedStep
+
+AGREED = Consent(yes=True, reason="a test")
+STACK = "toy"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """How many marks to make, and what must not change meanwhile."""
+
+    marks: tuple[str, ...]
+    owner: str = "nobody"
+
+
+@dataclass
+class World:
+    """A folder: `made` has one line for each effect, `there` one file for each mark that is so now."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        (self.folder / "there").mkdir(parents=True, exist_ok=True)
+
+    def holds(self, mark: str, _sight: Sight) -> Held:
+        """Say whether the mark is there, and which request made it."""
+        try:
+            return Yes({"request": (self.folder / "there" / mark).read_text("utf-8")})
+        except FileNotFoundError:
+            return No({"mark": None}, f"{mark} is not there")
+
+    def act(self, mark: str, sight: Sight) -> Json:
+        """Make the mark, once more each time it is called."""
+        self._record(f"act {mark}")
+        (self.folder / "there" / mark).write_text(sight.request, "utf-8")
+        return {"made": mark}
+
+    def undo(self, mark: str, _sight: Sight) -> Json:
+        """Take the mark away."""
+        self._record(f"undo {mark}")
+        (self.folder / "there" / mark).unlink()
+        return {"gone": mark}
+
+    def effects(self) -> list[str]:
+        """Return every effect that ever happened, in order."""
+        made = self.folder / "made"
+        return made.read_text("utf-8").split("\n")[:-1] if made.exists() else []
+
+    def _record(self, line: str) -> None:
+        with (self.folder / "made").open("a", encoding="utf-8") as made:
+            made.write(f"{line}\n")
+
+
+@dataclass
+class Watcher(Show):
+    """Remember what was shown."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def plan(self, plan: Plan) -> None:
+        """Remember the summary."""
+        self.lines.append(f"plan: {plan.summary}")
+
+    def step_started(self, step: PlannedStep, index: int, total: int) -> None:
+        """Remember the beginning of a step."""
+        self.lines.append(f"{index}/{total} {step.title}")
+
+    def progress(self, step: PlannedStep, done: int, total: int) -> None:
+        """Remember how far it is."""
+        self.lines.append(f"{step.name}: {done} of {total}")
+
+    def step_finished(self, step: PlannedStep, status: str, seconds: float, evidence: Evidence) -> None:
+        """Remember how it ended."""
+        assert seconds >= 0
+        assert isinstance(evidence, dict)
+        self.lines.append(f"{step.title}: {status}")
+
+    def note(self, text: str) -> None:
+        """Remember the line."""
+        self.lines.append(f"note: {text}")
+
+    def closed(self, outcome: Outcome) -> None:
+        """Remember the end."""
+        self.lines.append(f"closed: {outcome.status}")
+
+
+def step(name: str, world: World, **other: object) -> Step:
+    """Return the step that makes one mark; `other` replaces any of its parts."""
+    parts: dict[str, object] = {
+        "name": name,
+        "title": f"make {name}",
+        "effect": Effect.WRITE,
+        "holds": lambda sight: world.holds(name, sight),
+        "act": lambda sight: world.act(name, sight),
+        "undo": lambda sight: world.undo(name, sight),
+        "deadline": 2.0,
+        "settle": 0.0,
+    }
+    return Step(**{**parts, **other})  # type: ignore[arg-type] # a test replaces any part
+
+
+def reading(
+    name: str,
+    act: Callable[[Sight], Json] = lambda _sight: None,
+    holds: Callable[[Sight], Held] = lambda _sight: Yes({}),
+    deadline: float = 0.2,
+) -> Step:
+    """Return a step that only reads."""
+    return Step(
+        name=name,
+        title=f"read {name}",
+        effect=Effect.READ,
+        holds=holds,
+        act=act,
+        undo=NoUndo("it changes nothing"),
+        deadline=deadline,
+    )
+
+
+def book(*steps: Step, **other: object) -> Book[Facts]:
+    """Return a book of these steps; `other` replaces any of its parts."""
+    parts: dict[str, object] = {
+        "name": "toy",
+        "facts_type": Facts,
+        "gather": lambda: Facts(marks=tuple(step.name for step in steps)),
+        "steps": lambda _facts: steps,
+        "summary": lambda facts: f"makes {len(facts.marks)} marks",
+    }
+    return Book(**{**parts, **other})  # type: ignore[arg-type] # a test replaces any part
+
+
+def marks(world: World, *names: str) -> Book[Facts]:
+    """Return a book that makes these marks, built from its facts."""
+    return book(
+        gather=lambda: Facts(marks=names),
+        steps=lambda facts: tuple(step(name, world) for name in facts.marks),
+    )
+
+
+def runner(home: Path, *, show: Show | None = None, secrets: tuple[str, ...] = (), actor: str = "on-call") -> Runner:
+    """Return a runner of the toy stack."""
+    return Runner(
+        home=home,
+        stack=STACK,
+        stack_argument=STACK,
+        actor=actor,
+        show=show or Watcher(),
+        redact=Redactor(secrets),
+    )
