@@ -14,6 +14,8 @@ from aiohttp import web
 
 from twin.cloudflare import accounts, records, storage, zones
 from twin.cloudflare.errors import ApiError, unrouted
+from twin.cloudflare.pages import deployments as site_deployments
+from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
 from twin.cloudflare.workers import deployments, identities, scripts, traffic, vault, versions
@@ -34,6 +36,9 @@ ROUTES: tuple[Route, ...] = (
     *scripts.ROUTES,
     *vault.ROUTES,
     *traffic.ROUTES,
+    *projects.ROUTES,
+    *uploads.ROUTES,
+    *site_deployments.ROUTES,
 )
 EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/dns_records", "records.py"),

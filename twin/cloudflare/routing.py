@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json
+from twin.cloudflare.pages import projects, sites
 from twin.cloudflare.workers import bindings, deployments, versions
 from twin.world import Asset, Module, Runnable, SiteTarget, WorkerTarget
 
@@ -32,7 +33,7 @@ class StoredRouting:
             script = self.on_workers_dev(name)
         if script is not None:
             return self.to_worker(script)
-        return None
+        return self.to_site(name)
 
     def routed(self, host: str, path: str) -> str | None:
         """Return the script of the most specific route; it answers only where a proxied record leads to the edge."""
@@ -49,6 +50,19 @@ class StoredRouting:
         suffix = f".{self.store.data['subdomain']}.workers.dev"
         workers = (w for w in self.store.workers() if w["subdomain"]["enabled"] and host == w["name"] + suffix)
         return next((str(worker["name"]) for worker in workers), None)
+
+    def to_site(self, host: str) -> SiteTarget | None:
+        """Return the Pages deployment of a host: custom domain, project, one deployment, a branch's newest."""
+        for project in self.store.data["pages"].values():
+            base = f"{project['name']}.pages.dev"
+            named = host in project["domains"] and projects.leads_here(self.store, project["name"], host)
+            if host == base or named:
+                return SiteTarget(project["name"], project["canonical"]) if project["canonical"] else None
+            label = host.removesuffix("." + base)
+            for row in reversed(project["deployments"]):
+                if label != host and (label == row["short_id"] or f"https://{host}" in (row["aliases"] or ())):
+                    return SiteTarget(project["name"], row["id"])
+        return None
 
     def to_worker(self, script: str) -> WorkerTarget | None:
         """Return the target of a script that has a deployment."""
@@ -81,8 +95,12 @@ class StoredRouting:
         )
 
     def asset(self, site: SiteTarget, path: str) -> Asset:
-        """Return what a Pages deployment answers."""
-        raise KeyError(site.deployment, path)
+        """Return what a Pages deployment answers; KeyError when there is none."""
+        rows = self.store.data["pages"][site.project]["deployments"]
+        deployment = next((row for row in rows if row["id"] == site.deployment), None)
+        if deployment is None:
+            raise KeyError(site.deployment)
+        return sites.serve(self.store, deployment, path)
 
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule of a deployed script."""

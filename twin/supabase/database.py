@@ -95,19 +95,30 @@ async def recover(store: Store, engines: Engines) -> None:
             recovery["begun"] = True
             store.become(RESTORING)
             await engines.recover(recovery["target"])
-        while engines.database_state() == "recovering":  # noqa: ASYNC110 - the engine only says its state
-            await asyncio.sleep(POLL)
+        await settled(engines)
     except (UnableError, OSError, RuntimeError) as error:
         LOG.exception("recovery to %s failed", recovery["target"])
         finish(store, FAILED, str(error))
         return
     state = engines.database_state()
-    if state != "running":
+    if state.startswith("failed"):
         finish(store, FAILED, state)
         return
     store.become(COMING_UP)
     await asyncio.sleep(store.lag)
     finish(store, HEALTHY, state)
+
+
+async def settled(engines: Engines) -> None:
+    """Wait until the database runs or has failed; a stopped one keeps the project where it is, as at the provider."""
+    while not engines.database_state().startswith(("running", "failed")):  # noqa: ASYNC110 - the engine has no event
+        await asyncio.sleep(POLL)
+
+
+async def go_on(store: Store, engines: Engines) -> None:
+    """Go on with a recovery that the twin's last stop interrupted, once the database is up again."""
+    await settled(engines)
+    await recover(store, engines)
 
 
 def finish(store: Store, status: str, why: str) -> None:
@@ -121,7 +132,7 @@ async def resume(app: web.Application) -> None:
     """Go on with what the last stop of the twin interrupted: a recovery, a transition, restrictions."""
     store, engines = app[STORE], app[ENGINES]
     if store.data["recovery"]:
-        store.later(recover(store, engines))
+        store.later(go_on(store, engines))
     elif store.data["status"] == PAUSING:
         store.become(PAUSED)
     elif store.data["status"] == COMING_UP:
