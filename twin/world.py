@@ -80,6 +80,9 @@ class Routing(Protocol):
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
         """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
 
+    def live(self, script: str) -> tuple[tuple[str, float], ...]:
+        """Return version ids and percentages of the script's newest deployment; empty when it has none."""
+
     def runnable(self, script: str, version: str) -> Runnable:
         """Return the version with bindings resolved. KeyError when there is none."""
 
