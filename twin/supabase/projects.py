@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 
 SERVICES = ("auth", "db", "db_postgres_user", "pooler", "realtime", "rest", "storage", "pg_bouncer")
 VERSION: Json = {"version": "18.6.3.001", "postgres_engine": "18", "release_channel": "ga"}
-PRICES = {
-    "ci_micro": ("Micro", 0.01344),
-    "ci_small": ("Small", 0.0206),
-    "pitr_7": ("7 days", 0.137),
-    "pitr_14": ("14 days", 0.274),
-    "pitr_28": ("28 days", 0.55),
-}
-ADDON_NAMES = {"compute_instance": "Compute Instance", "pitr": "Point in Time Recovery"}
 MASK = "·" * 26
 
 
@@ -91,47 +83,6 @@ async def health(request: web.Request) -> web.Response:
         allowed = " | ".join(f"'{name}'" for name in SERVICES)
         raise ApiError(400, f"services: Invalid enum value. Expected {allowed}, received '{','.join(wrong)}'")
     return ok([service_health(store, request.app[ENGINES], name) for name in wanted])
-
-
-def variant(name: str, kind: str) -> Json:
-    """Return an add-on's variant with its price."""
-    title, amount = PRICES[name]
-    price = {"description": f"${amount}/hour", "amount": amount, "interval": "hourly", "type": "usage"}
-    meta = {"backup_duration_days": int(name.removeprefix("pitr_"))} if kind == "pitr" else {"cpu_cores": 2}
-    return {"id": name, "name": title, "meta": meta, "price": price}
-
-
-async def get_addons(request: web.Request) -> web.Response:
-    """Show selected and available add-ons; `pitr_7` says how far back a recovery reaches."""
-    selected = store_of(request).data["addons"]
-    offered = {kind: [n for n in PRICES if n.startswith(kind[:1])] for kind in ADDON_NAMES}
-    available = [
-        {"name": ADDON_NAMES[kind], "type": kind, "variants": [variant(name, kind) for name in names]}
-        for kind, names in offered.items()
-    ]
-    chosen = [{"type": kind, "variant": variant(name, kind)} for kind, name in selected.items()]
-    return ok({"selected_addons": chosen, "available_addons": available})
-
-
-async def patch_addons(request: web.Request) -> web.Response:
-    """Select an add-on."""
-    store, body = store_of(request), await read(request)
-    if body.get("addon_variant") not in PRICES or body.get("addon_type") not in ADDON_NAMES:
-        raise ApiError(400, "addon_variant: Invalid input")
-    store.data["addons"][body["addon_type"]] = body["addon_variant"]
-    changed(request, f"add-on {body['addon_variant']} selected")
-    return empty()
-
-
-async def delete_addon(request: web.Request) -> web.Response:
-    """Give an add-on up: without `pitr_…` there is no point-in-time recovery."""
-    store, name = store_of(request), request.match_info["addon_variant"]
-    kind = next((kind for kind, chosen in store.data["addons"].items() if chosen == name), None)
-    if kind is None:
-        raise ApiError(400, "Add-on is not selected.")
-    del store.data["addons"][kind]
-    changed(request, f"add-on {name} given up")
-    return empty()
 
 
 async def api_keys(request: web.Request) -> web.Response:
@@ -232,9 +183,6 @@ ROUTES = (
     Route("GET", "/v1/projects", listing, RECORDED),
     Route("GET", PROJECT, get, RECORDED),
     Route("GET", PROJECT + "/health", health, SPEC),
-    Route("GET", PROJECT + "/billing/addons", get_addons, RECORDED),
-    Route("PATCH", PROJECT + "/billing/addons", patch_addons, SPEC),
-    Route("DELETE", PROJECT + "/billing/addons/{addon_variant}", delete_addon, SPEC),
     Route("GET", PROJECT + "/api-keys", api_keys, RECORDED),
     Route("GET", PROJECT + "/readonly", readonly, SPEC),
     Route("GET", PROJECT + "/config/disk/util", disk, SPEC),

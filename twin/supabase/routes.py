@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from twin.supabase import database, network, projects
+from twin.supabase import addons, database, network, projects
 from twin.supabase.errors import ApiError
 from twin.supabase.store import ENGINES, STORE, Store
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twin.route import Route
     from twin.world import Engines, Home
 
-ROUTES: tuple[Route, ...] = (*projects.ROUTES, *database.ROUTES, *network.ROUTES)
+ROUTES: tuple[Route, ...] = (*projects.ROUTES, *addons.ROUTES, *database.ROUTES, *network.ROUTES)
 EXTEND = ((r"/v1/projects/[^/]+/(database|config/database)", "database.py"), (r".*/network-", "network.py"))
 TOKEN = re.compile(r"^Bearer sbp_[0-9a-z_]{40,}$")
 LIMIT, WINDOW = 120, 60  # calls and seconds, recorded; the twin counts and never blocks
