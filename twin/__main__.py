@@ -1,4 +1,4 @@
-"""Read the command line of `python -m twin`: serve, bundle, install, apply."""
+"""Read the command line of `python -m twin`: serve, bundle, install, coverage, apply."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def _parser() -> argparse.ArgumentParser:
     bundle = commands.add_parser("bundle", help="print a Worker and all that it imports as one ES module")
     bundle.add_argument("entry", type=Path)
     commands.add_parser("install", help="fetch the Workers runtime and the bundler into the user's cache")
+    coverage = commands.add_parser("coverage", help="list the calls that it answers and those that it lacks")
+    coverage.add_argument("--write", action="store_true", help="put the list into twin/COVERAGE.md")
     commands.add_parser("apply", help="make a Pulumi program real on the twin", add_help=False)
     return parser
 
@@ -42,6 +44,10 @@ def main(arguments: list[str]) -> int:
             from twin import serve  # noqa: PLC0415
 
             return serve.main(given)
+        if given.command == "coverage":
+            from twin import coverage  # noqa: PLC0415
+
+            return coverage.main(write=given.write)
         from twin import packages  # noqa: PLC0415
 
         if given.command == "bundle":

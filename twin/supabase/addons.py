@@ -15,10 +15,11 @@ NAMES = {"compute_instance": "Compute Instance", "pitr": "Point-In-Time-Recovery
 CLOUDS = ["AWS", "AWS_K8S", "AWS_NIMBUS", "FLY"]
 
 
-def machine(name: str, title: str, memory: int, disk: int, direct: int, pooler: int, hourly: float) -> Json:
-    """Return a machine size: memory in GB, disk in MB/s, connections, price in dollars an hour."""
+def machine(title: str, memory: int, disk: int, connections: tuple[int, int], hourly: float) -> Json:
+    """Return a machine size: memory in GB, disk in MB/s, direct and pooled connections, dollars an hour."""
     meta = {"cpu_cores": 2, "cpu_dedicated": False, "memory_gb": memory, "baseline_disk_io_mbs": disk}
-    meta |= {"max_disk_io_mbs": 2085, "connections_direct": direct, "connections_pooler": pooler}
+    meta |= {"max_disk_io_mbs": 2085, "connections_direct": connections[0], "connections_pooler": connections[1]}
+    name = f"ci_{title.lower()}"
     price = {"description": f"${hourly}/hour", "amount": hourly, "interval": "hourly", "type": "usage"}
     return {"id": name, "name": title, "meta": {**meta, "supported_cloud_providers": CLOUDS}, "price": price}
 
@@ -31,8 +32,8 @@ def reach(days: int, monthly: int) -> Json:
 
 VARIANTS: dict[str, tuple[Json, ...]] = {
     "compute_instance": (
-        machine("ci_micro", "Micro", 1, 87, 60, 200, 0.01344),
-        machine("ci_small", "Small", 2, 174, 90, 400, 0.0206),
+        machine("Micro", 1, 87, (60, 200), 0.01344),
+        machine("Small", 2, 174, (90, 400), 0.0206),
     ),
     "pitr": (reach(7, 100), reach(14, 200), reach(28, 400)),
 }
