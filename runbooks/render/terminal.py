@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runbooks.engine.plan import Plan
-    from runbooks.engine.runner import Outcome
+    from runbooks.engine.outcome import Outcome
     from runbooks.engine.step import Evidence
 
 EFFECT_STYLE = {"reads": "cyan", "changes": "yellow", "destroys": "bold red"}
