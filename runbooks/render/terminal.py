@@ -18,8 +18,8 @@ from runbooks.render.wording import brief, span
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runbooks.engine.plan import Plan
     from runbooks.engine.outcome import Outcome
+    from runbooks.engine.plan import Plan
     from runbooks.engine.step import Evidence
 
 EFFECT_STYLE = {"reads": "cyan", "changes": "yellow", "destroys": "bold red"}
