@@ -2,6 +2,6 @@
 
 from invoke import Collection
 
-from runbooks.commands import deploy, rollback, runs
+from runbooks.commands import deploy, rollback, runs, twin
 
-namespace = Collection(deploy.deploy, rollback.rollback, runs)
+namespace = Collection(deploy.deploy, rollback.rollback, runs, twin)

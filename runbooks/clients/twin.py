@@ -43,36 +43,41 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 class Do(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a fault does to a call: `delay` and `retry_after` in seconds, `reset` is "before" or "after" the effect."""
+    """What a fault does to a call: `delay` and `retry_after` in seconds, `reset` is "before" or "after" the effect.
+
+    An error `status` means that the effect did not happen, unless `applied`.
+    """
 
     status: int | None = None
     code: int | str | None = None
     message: str | None = None
     delay: float | None = None
     reset: str | None = None
+    applied: bool | None = None
     truncate: bool | None = None
     retry_after: float | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault for calls of `provider` by `method` and `path` (a pattern), `times` calls after the first `after`."""
+    """A fault for calls of `provider` by `method` and `path` (a pattern): `times` (None: all), after `after` more."""
 
     provider: str
     method: str
     path: str
     do: Do
     after: int = 0
-    times: int = 1
+    times: int | None = 1
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call that the twin saw; `effect` says what it changed, None when nothing."""
+    """A call that the twin saw; `effect` says what it changed, None when nothing; `status` 0: it was cut."""
 
     seq: int
+    at: str
     provider: str
     method: str
     path: str
-    status: int | None = None
+    status: int
     effect: str | None = None
 
 

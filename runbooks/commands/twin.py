@@ -1,0 +1,96 @@
+"""`invoke twin.up`, `twin.down`, `twin.break`: the local twin, by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke import task
+
+from runbooks.commands.frame import READING, Flags, perform
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from runbooks.commands.console import Console
+    from runbooks.model.errors import Exit
+
+
+@task(auto_shortflags=False, help=READING)
+def up(_context: Context, *, stack: str = "twin", json: bool = False) -> None:
+    """Start the local twin on the stack's fixed ports, with data and a deployed release.
+
+    Changes: processes on this machine and the twin's folder; nothing anywhere else. Run again, it brings up what is
+    missing. Costs: a few seconds; the first time the engines are fetched into the user's cache. It stays up until
+    `invoke twin.down`.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import local
+
+        return local.up(console)
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(auto_shortflags=False, help=READING)
+def down(_context: Context, *, stack: str = "twin", json: bool = False) -> None:
+    """Stop the local twin.
+
+    Its data stays in its folder: `invoke twin.up` goes on with it. Remove the folder to begin anew.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import local
+
+        return local.down(console)
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(
+    auto_shortflags=False,
+    name="break",
+    help={
+        **READING,
+        "what": "An engine: postgres-stop, postgres-start.",
+        "path": "Break calls whose path matches this pattern.",
+        "method": "Only calls by this method: GET, POST … Without it: any.",
+        "provider": "Only calls to this provider: cloudflare or supabase. Without it: both.",
+        "status": "Answer with this HTTP status instead.",
+        "delay": "Let the call wait, in seconds.",
+        "reset": "Cut the connection: before or after the effect.",
+        "after": "Let this many matching calls go well first.",
+        "times": "Break this many calls; 0 breaks all.",
+        "clear": "Let all calls go well again.",
+    },
+)
+def break_(
+    _context: Context,
+    *,
+    what: str = "",
+    path: str = "",
+    method: str = "",
+    provider: str = "",
+    status: int = 0,
+    delay: float = 0.0,
+    reset: str = "",
+    after: int = 0,
+    times: int = 1,
+    clear: bool = False,
+    stack: str = "twin",
+    json: bool = False,
+) -> None:
+    """Break the local twin, to see what the runbooks do.
+
+    Changes only the twin: an engine as a whole, or the provider calls that match.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.clients.twin import Do, Fault
+        from runbooks.commands import local
+
+        do = Do(status=status or None, delay=delay or None, reset=reset or None)
+        fault = Fault(provider=provider, method=method, path=path, do=do, after=after, times=times or None)
+        return local.break_down(console, what=what, fault=fault if path else None, clear=clear)
+
+    perform(Flags(stack, json=json), work)
