@@ -88,7 +88,7 @@ def _look(step: Step, sight: Sight, session: Session) -> No | None:
 def _act(step: Step, sight: Sight, before: Evidence, session: Session) -> None:
     last = "no attempt is allowed"
     for attempt in range(1, step.attempts + 1):
-        sight = replace(sight, before=before, request=_intend(step, before, attempt, session))
+        sight = _intend(step, sight, before, attempt, session)
         try:
             answer = session.stop.during(WHEN_ASKED_TWICE, partial(step.act, sight))
         except ActRefused:
@@ -110,9 +110,9 @@ def _act(step: Step, sight: Sight, before: Evidence, session: Session) -> None:
     raise Unreachable(message)
 
 
-def _intend(step: Step, before: Evidence, attempt: int, session: Session) -> str:
-    """Put the intent on disk; return its request id."""
-    session.before_effect(step)
+def _intend(step: Step, sight: Sight, before: Evidence, attempt: int, session: Session) -> Sight:
+    """Put the intent on disk; return what the act may look at, its request id and what was before included."""
+    session.before_effect()
     request = secrets.token_hex(8)
     payload: dict[str, Any] = {
         "request": request,
@@ -121,10 +121,10 @@ def _intend(step: Step, before: Evidence, attempt: int, session: Session) -> str
         "title": step.title,
         "before": before,
     }
-    session.write(Kind.STEP_STARTED, payload, durable=True)
+    written = session.write(Kind.STEP_STARTED, payload, durable=True)
     session.stop.check()
     session.effect = "unknown"
-    return request
+    return replace(sight, before=written["before"], request=request)
 
 
 def _prove(step: Step, sight: Sight, answer: Json, session: Session) -> None:

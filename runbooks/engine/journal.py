@@ -13,7 +13,7 @@ canonical JSON of all other fields, `prev` the hash of the line before (64 zeros
     undo started   request, attempt, before                       on disk before the undo
     undone         answer, evidence, seconds
     asked, answered, noted    text and what belongs to it
-    paused         why, text, next_command
+    paused         text, next_command
     closed         status, exit, text, next_command, seconds
 """
 
@@ -156,7 +156,8 @@ def _entry(line: bytes, *, where: str) -> Entry:
 class Journal:
     """The open end of a run's journal. Everything that goes in passes the redactor.
 
-    `guard` is asked before every line: it raises when this process may not write any more.
+    `follows` is the number of entries that the caller knows of: a journal that has others is refused. A torn last
+    line is dropped with a note. `guard` is asked before every line: it raises when this process may not write any more.
     """
 
     def __init__(
@@ -164,12 +165,16 @@ class Journal:
         home: Home,
         run: str,
         *,
+        follows: int,
         redact: Redactor,
         clock: Callable[[], datetime],
         guard: Callable[[], None],
     ) -> None:
         where = home.where(run)
         done = decode(home.read(run), where=str(where))
+        if len(done.entries) != follows:
+            message = f"{where}: {len(done.entries)} entries instead of {follows}: somebody went on with it; look again"
+            raise Refused(message)
         self._where = where
         self._redact = redact
         self._clock = clock

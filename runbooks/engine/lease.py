@@ -40,6 +40,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Superseded(HeldByOther):
+    """Somebody took the lease over: this process must stop before its next effect and write nothing any more."""
+
+
 class Lease:
     """The right to write to one stack, held under one fence until it is released or taken over."""
 
@@ -50,11 +54,11 @@ class Lease:
         self._clock = clock
 
     def check(self) -> None:
-        """Raise HeldByOther when a higher fence was handed out: this process must not write nor act any more."""
+        """Raise Superseded when a higher fence was handed out."""
         if self._home.superseded(self._stack, self.holder.fence):
             now = current(self._home, self._stack)
             message = f"the lease of {self._stack} was taken over by {now}: this process stopped before its next effect"
-            raise HeldByOther(message)
+            raise Superseded(message)
 
     def extend(self, seconds: float) -> None:
         """Make it last that much longer from now on. Raises OSError."""
@@ -116,7 +120,7 @@ def current(home: Home, stack: str) -> Holder | None:
     try:
         return msgspec.json.decode(content, type=Holder)
     except msgspec.DecodeError as error:
-        message = f"the lease {fence} of {stack} cannot be read: {error}; see who is at work, then remove its file"
+        message = f"the lease {fence} of {stack} cannot be read: {error}; look who is at work, then remove its file"
         raise Refused(message) from error
 
 

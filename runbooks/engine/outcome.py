@@ -5,16 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol
 
+from runbooks.engine.plan import FactsChanged
 from runbooks.model.errors import AnswerLost, Exit, NotSo, OpsError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from runbooks.engine.journal import Kind
     from runbooks.engine.plan import Plan, PlannedStep
+    from runbooks.engine.redaction import Redactor
     from runbooks.engine.step import Evidence, Json
 
 
@@ -73,11 +76,11 @@ class Commands:
 
     def resume(self, run: str) -> str:
         """Return the command that goes on."""
-        return f"invoke runs.resume {run} --stack {shlex.quote(self.stack_argument)}"
+        return f"invoke runs.resume --run {run} --stack {shlex.quote(self.stack_argument)}"
 
     def undo(self, run: str) -> str:
         """Return the command that takes back what took effect."""
-        return f"invoke runs.undo {run} --stack {shlex.quote(self.stack_argument)}"
+        return f"invoke runs.undo --run {run} --stack {shlex.quote(self.stack_argument)}"
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,22 @@ def ending_of(error: Exception, *, acted: bool, go_on: str, undo: str) -> Ending
     """Return how an error ends a run in which something took effect (`acted`) or nothing did.
 
     A lost answer and an unreachable system pause it: looking again may well go on. A failed proof after an effect is
-    `unproven`, whose way out is to take back. Anything else is `failed`.
+    `unproven`, whose way out is what the proof names, or to take back. Anything else is `failed`.
     """
+    if isinstance(error, FactsChanged):
+        go_on = f"{go_on} --replan"
     text = str(error) if isinstance(error, OpsError) else f"{type(error).__name__}: {error}"
     first = error.next_command if isinstance(error, OpsError) else None
-    text = f"{text}; first: {first}" if first else text
     if isinstance(error, NotSo) and acted:
-        return Ending(Status.UNPROVEN, Exit.UNPROVEN, f"{text}; to look again: {go_on}", undo, error)
+        return Ending(Status.UNPROVEN, Exit.UNPROVEN, f"{text}; to look again: {go_on}", first or undo, error)
+    text = f"{text}; first: {first}" if first else text
     if isinstance(error, AnswerLost) or (isinstance(error, OpsError) and error.retryable):
         return Ending(Status.PAUSED, Exit.PAUSED, text, go_on, error)
     refused = isinstance(error, Refused) and not acted
     return Ending(Status.FAILED, Exit.REFUSED if refused else Exit.FAILED, text, go_on, error)
+
+
+Arguments = ParamSpec("Arguments")
 
 
 class Show(Protocol):
@@ -146,3 +154,27 @@ class Outcome:
     """One line for the operator: why it did not end well."""
     error: BaseException | None = field(default=None, compare=False)
     """What was raised, for a traceback where one is wanted. May hold secrets: redact before showing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What every run of a runner shares: what is shown to whom, what is hidden, what time it is."""
+
+    show: Show
+    redact: Redactor
+    clock: Callable[[], datetime]
+    commands: Commands
+    muted: list[OSError] = field(default_factory=list)
+
+    def tell(self, what: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        """Show something; a terminal that is gone must not end a run, so it is not shown anything again."""
+        if self.muted:
+            return
+        try:
+            what(*args, **kwargs)
+        except OSError as error:
+            self.muted.append(error)
+
+    def note(self, text: str) -> None:
+        """Show one line, free of secrets."""
+        self.tell(self.show.note, self.redact(text))

@@ -91,8 +91,12 @@ def draft(
     return Draft(msgspec.convert(clean, Plan), steps, known, hidden=redact.json(known) != known)
 
 
+class FactsChanged(Refused):
+    """A fact that the plan rests on is no longer so: no effect was started."""
+
+
 def unchanged(book: Book[Any], facts: Mapping[str, Json]) -> None:
-    """Gather again and raise Refused when a fact that the book names is no longer what the plan rests on."""
+    """Gather again and raise FactsChanged when a fact that the book names is no longer what the plan rests on."""
     if not book.recheck:
         return
     now: dict[str, Any] = plain(book.gather())  # type: ignore[assignment] # facts are a struct
@@ -101,7 +105,7 @@ def unchanged(book: Book[Any], facts: Mapping[str, Json]) -> None:
     ]
     if changed:
         message = f"the facts changed since the plan was made, so no effect was started: {'; '.join(changed)}"
-        raise Refused(message)
+        raise FactsChanged(message)
 
 
 def planned(step: Step, *, expect: float) -> PlannedStep:

@@ -44,7 +44,7 @@ class Redactor:
 
     def json(self, value: object) -> Json:
         """Return any value as JSON without secrets. Costs one search where there is none."""
-        data: Json = plain(value)  # type: ignore[assignment] # plain data is JSON
+        data: Json = plain(value)
         written = canonical(data)
         return self._replace(data) if any(probe in written for probe in self._probes) else data
 

@@ -12,15 +12,15 @@ from runbooks.engine.acting import carry_out_all, no_longer_so
 from runbooks.engine.history import Past, RunSummary, past, summary, usual_seconds
 from runbooks.engine.home import Folder
 from runbooks.engine.journal import Kind, decode
-from runbooks.engine.lease import current, dead
-from runbooks.engine.outcome import Commands, Consent, Ending, Outcome, Show, Status, agree
+from runbooks.engine.lease import Superseded, current, dead
+from runbooks.engine.outcome import Commands, Consent, Desk, Ending, Outcome, Show, Status, agree
 from runbooks.engine.plan import Draft, Plan, differences, draft, unchanged
 from runbooks.engine.redaction import MARK, Redactor
-from runbooks.engine.session import Desk, Session, Work, opened
+from runbooks.engine.session import Session, Work, opened
 from runbooks.engine.signals import Stop, StopNow
 from runbooks.engine.undoing import steps_by_name, take_back_all, undo_plan
 from runbooks.model.canonical import canonical, plain
-from runbooks.model.errors import Exit, HeldByOther, NotWritten, Refused
+from runbooks.model.errors import Exit, NotWritten, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +105,7 @@ class Runner:
             raise Refused(message)
         self._desk.tell(self._desk.show.plan, made.plan)
         notes = no_longer_so(made.steps, told, run=run_id)
+        self._desk.note(f"{len(told.results)} of {len(made.steps)} steps are finished")
         for note in notes:
             self._desk.note(note)
         if consent.dry_run:
@@ -123,7 +124,7 @@ class Runner:
         def go_on(session: Session) -> Ending:
             if made.plan.digest != told.digest:
                 text = "agreed to a new plan"
-                session.note(text, plan=plain(made.plan), digest=made.plan.digest)  # type: ignore[arg-type]
+                session.note(text, plan=plain(made.plan), digest=made.plan.digest)
             for note in notes:
                 session.write(Kind.NOTED, {"text": note})
             return carry_out_all(session, made.plan, made.steps)
@@ -218,8 +219,6 @@ class Runner:
             text=self._redact(ending.text),
             error=ending.error,
         )
-        if outcome.text:
-            self._desk.note(outcome.text)
         self._desk.tell(self._desk.show.closed, outcome)
         return outcome
 
@@ -230,11 +229,11 @@ class Runner:
                 ending = do(session)
             except StopNow as asked:
                 ending = session.stopped(asked)
-            except (NotWritten, HeldByOther):
+            except (NotWritten, Superseded):
                 raise
             except Exception as error:  # noqa: BLE001 - the run's edge: an unknown failure is journalled, then returned
                 ending = session.failed(error)
             session.close(ending)
-        except (NotWritten, HeldByOther) as error:
+        except (NotWritten, Superseded) as error:
             ending = session.cut_off(error)
         return ending

@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from runbooks.engine.history import Past, merged
 from runbooks.engine.home import Home, run_ids
 from runbooks.engine.journal import Journal, Kind
-from runbooks.engine.lease import Holder, Lease, take
-from runbooks.engine.outcome import Commands, Consent, Ending, Show, Status, ending_of
+from runbooks.engine.lease import Holder, Lease, Superseded, take
+from runbooks.engine.outcome import Consent, Desk, Ending, Status, ending_of
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow
 from runbooks.engine.step import Effect, Evidence, Json, Sight, Step
 from runbooks.model.errors import Exit, HeldByOther, NotWritten, OpsError, Refused
+from runbooks.model.version import code_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from runbooks.engine.plan import Plan, PlannedStep
-    from runbooks.engine.redaction import Redactor
-
-CODE: Final = Path(__file__).resolve().parents[2]
-"""Where this code lies: a checkout whose commit names its version, or an installed package."""
-
-Arguments = ParamSpec("Arguments")
 
 EffectOf = Literal["none", "unknown", "done"]
 """What is known of the current step's effect."""
 
 WORTH_KEEPING: Final = 30.0
 """Seconds by which the lease must outlast the deadline of the step that begins."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Desk:
-    """What every run of a runner shares: what is shown to whom, what is hidden, what time it is."""
-
-    show: Show
-    redact: Redactor
-    clock: Callable[[], datetime]
-    commands: Commands
-    muted: list[OSError] = field(default_factory=list)
-
-    def tell(self, what: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        """Show something; a terminal that is gone must not end a run, so it is not shown anything again."""
-        if self.muted:
-            return
-        try:
-            what(*args, **kwargs)
-        except OSError as error:
-            self.muted.append(error)
-
-    def note(self, text: str) -> None:
-        """Show one line, free of secrets."""
-        self.tell(self.show.note, self.redact(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +70,14 @@ class Session:
         return self.earlier_effect or self.effect != "none"
 
     def begin(self, step: PlannedStep, index: int, total: int) -> None:
-        """Make this the step that failures belong to."""
+        """Make this the step that failures belong to, and the lease last for it. Raises NotWritten."""
         self.current, self.current_began, self.effect = step, time.monotonic(), "none"
         self.desk.tell(self.desk.show.step_started, step, index, total)
+        try:
+            self.lease.extend(step.deadline + WORTH_KEEPING)
+        except OSError as error:
+            message = f"the lease cannot be renewed: {error}; no effect starts without it"
+            raise NotWritten(message) from error
 
     def sight(self, step: Step, **seen: Any) -> Sight:  # noqa: ANN401 - the fields of Sight, whatever they are
         """Return what the step may look at, with its deadline counted from now."""
@@ -116,16 +89,11 @@ class Session:
             **seen,
         )
 
-    def before_effect(self, step: Step) -> None:
-        """Make sure that the next effect may happen: nobody asked to stop, facts and lease still hold."""
+    def before_effect(self) -> None:
+        """Make sure that the next effect may happen: the facts still hold, and nobody asked to stop."""
         if not self.checked:
             self.stop.during(AT_ONCE, self.recheck)
             self.checked = True
-        try:
-            self.lease.extend(step.deadline + WORTH_KEEPING)
-        except OSError as error:
-            message = f"the lease cannot be renewed: {error}; no effect starts without it"
-            raise NotWritten(message) from error
         self.stop.check()
 
     def write(self, kind: Kind, payload: dict[str, Any], *, durable: bool = False) -> dict[str, Any]:
@@ -187,14 +155,14 @@ class Session:
             seconds = round(time.monotonic() - self.began, 6)
             payload |= {"status": ending.status, "exit": int(ending.exit), "seconds": seconds}
             self.journal.append(Kind.CLOSED, None, payload, durable=True)
-        self._release()
+        give_back(self.lease, self.desk)
 
-    def cut_off(self, error: NotWritten | HeldByOther) -> Ending:
+    def cut_off(self, error: NotWritten | Superseded) -> Ending:
         """Say that the end could not be written down: the journal is out of reach, or no longer ours."""
         seconds = time.monotonic() - self.current_began
         self.ended(Kind.PAUSED, seconds, {"text": self.desk.redact(str(error))})
         if isinstance(error, NotWritten):
-            self._release()
+            give_back(self.lease, self.desk)
             text = f"{error}; make it writable, then go on"
             return Ending(Status.PAUSED, error.exit, text, self._go_on(), error)
         return Ending(Status.PAUSED, error.exit, str(error), None, error)
@@ -203,15 +171,17 @@ class Session:
         commands = self.desk.commands
         return commands.undo(self.run) if self.purpose == "undo" else commands.resume(self.run)
 
-    def _release(self) -> None:
-        try:
-            self.lease.release()
-        except OSError as error:
-            self.desk.note(f"the lease could not be given back: {error}; it ends with this process")
-
     def _progress(self, done: int, total: int) -> None:
         if self.current is not None:
             self.desk.tell(self.desk.show.progress, self.current, done, total)
+
+
+def give_back(lease: Lease, desk: Desk) -> None:
+    """Release a lease, or say that it ends with this process."""
+    try:
+        lease.release()
+    except OSError as error:
+        desk.note(f"the lease could not be given back: {error}; it ends with this process")
 
 
 def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: Stop) -> Session:
@@ -226,9 +196,16 @@ def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: 
     except OSError as error:
         message = f"nothing was done: the ops home cannot be written: {error}"
         raise Refused(message) from error
-    journal = Journal(home, run, redact=desk.redact, clock=desk.clock, guard=lease.check)
     told = work.past
-    session = Session(
+    follows = told.last.seq if told else 0
+    try:
+        journal = Journal(home, run, follows=follows, redact=desk.redact, clock=desk.clock, guard=lease.check)
+        _begin(journal, work, stack, lease.holder, took_over)
+    except (NotWritten, Refused) as error:
+        give_back(lease, desk)
+        msg = f"nothing was done: {error}"
+        raise Refused(msg) from error
+    return Session(
         run=run,
         desk=desk,
         journal=journal,
@@ -240,17 +217,20 @@ def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: 
         results=told.results if told else {},
         earlier_effect=told is not None and told.acted,
     )
-    if told is None:
-        journal.append(Kind.RUN_OPENED, None, _opening(work, stack, lease.holder))
+
+
+def _begin(journal: Journal, work: Work, stack: str, holder: Holder, took_over: Holder | None) -> None:
+    """Write down who begins what; on disk before it returns."""
+    if work.past is None:
+        journal.append(Kind.RUN_OPENED, None, _opening(work, stack, holder))
     payload = {
         "purpose": work.purpose,
-        **{name: getattr(lease.holder, name) for name in ("fence", "actor", "host", "pid")},
+        **{name: getattr(holder, name) for name in ("fence", "actor", "host", "pid")},
         "reason": work.consent.reason,
         "agreed": work.agreed,
         "took_over": took_over,
     }
     journal.append(Kind.LEASE_TAKEN, None, payload, durable=True)
-    return session
 
 
 def _leased(work: Work, run: str, *, home: Home, stack: str, actor: str, desk: Desk) -> tuple[Lease, Holder | None]:
@@ -285,16 +265,3 @@ def _opening(work: Work, stack: str, holder: Holder) -> dict[str, Any]:
         "reason": work.consent.reason,
         "agreed": work.agreed,
     }
-
-
-def code_version() -> str:
-    """Return the version of the installed package and, where this is a checkout, its commit (first 12)."""
-    version = importlib.metadata.version("ems-ops")
-    git = CODE / ".git"
-    try:
-        head = (git / "HEAD").read_text().strip()
-        name = head.removeprefix("ref: ")
-        commit = (git / name).read_text().strip() if name != head else head
-    except OSError:
-        return version
-    return f"{version}+{commit[:12]}"

@@ -86,7 +86,7 @@ def _undo(step: Step, sight: Sight, attempt: int, session: Session) -> bool:
         message = f"{step.title}: it cannot be taken back any more: {step.undo.because}"
         raise Refused(message)
     undo = step.undo
-    session.before_effect(step)
+    session.before_effect()
     request = secrets.token_hex(8)
     now = replace(sight, request=request)
     session.write(Kind.UNDO_STARTED, {"request": request, "attempt": attempt, "before": sight.before}, durable=True)

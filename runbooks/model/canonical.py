@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TypeAlias
 
 import msgspec
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def canonical(value: object) -> bytes:
@@ -22,18 +25,18 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Json:
     """Return the value as JSON: structs and mappings become objects, what JSON cannot say becomes its text.
 
     A provider's answer may hold anything (dates, NaN, lone surrogates from broken UTF-8); none of it may keep the
     journal from being written.
     """
-    built: object = msgspec.to_builtins(value, str_keys=True, enc_hook=_opened, order="deterministic")
+    built = msgspec.to_builtins(value, str_keys=True, enc_hook=_opened, order="deterministic")
     try:
-        canonical(built)
+        written = canonical(built)
     except (TypeError, ValueError):
-        return _sayable(built)
-    return built
+        written = canonical(_sayable(built))
+    return json.loads(written)  # type: ignore[no-any-return] # JSON is what it is
 
 
 def _opened(value: object) -> object:
