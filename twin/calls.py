@@ -1,6 +1,6 @@
 """Watch every call of a control plane: record it with its effect, apply faults, answer the twin's own `/__twin` API.
 
-A handler that knows better than method and path what it changed says so: `request["effect"] = "..."`, or None.
+A handler that knows better than method and path what it changed says so: `request[EFFECT] = "..."`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from twin.faults import Fault, Faults
+from twin.route import EFFECT
 from twin.world import UnableError, UnrunnableError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Controls:
         self,
         *,
         state: Callable[[], dict[str, Any]],
-        cron: Callable[[str, str], Awaitable[None]],
+        cron: Callable[[str, str], Awaitable[str]],
         breaks: dict[str, Callable[[dict[str, Any]], Awaitable[None]]],
         heal: Callable[[], Awaitable[None]],
     ) -> None:
@@ -158,8 +159,7 @@ class Controls:
         return {"active": 0}
 
     async def _fire(self, given: dict[str, Any]) -> dict[str, Any]:
-        await self._cron(given["script"], given["cron"])
-        return {"fired": given["cron"]}
+        return {"fired": given["cron"], "outcome": await self._cron(given["script"], given["cron"])}
 
     async def _break(self, given: dict[str, Any]) -> dict[str, Any]:
         broken = self._breaks.get(given["what"])
@@ -171,9 +171,8 @@ class Controls:
 
 
 def _effect(request: web.Request, status: int) -> str | None:
-    if "effect" in request:
-        effect: str | None = request["effect"]
-        return effect
+    if EFFECT in request:
+        return request[EFFECT]
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and status in _SUCCESS
     return f"{request.method} {request.path}" if changes else None
 

@@ -31,8 +31,9 @@ class Action:
 
 @dataclass
 class Fault:
-    """Which calls: provider, method ("" is any) and a regular expression found in the path; `after` that many matches
-    go well, the next `times` (None: all) do not.
+    """Which calls are broken: by provider, method ("" is any) and a regular expression found in the path.
+
+    `after` that many matches go well, the next `times` (None: all) do not.
     """
 
     provider: str

@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from twin import cloudflare, supabase
+from twin import cloudflare, dns, supabase
 from twin.calls import Controls
-from twin.world import Engines
+from twin.edge import Edge
+from twin.workerd import kv
+from twin.workerd.config import Ways
+from twin.workerd.console import Lines, console_lines
+from twin.workerd.cron import Schedules
+from twin.workerd.fleet import Fleet
+from twin.world import Engines, UnrunnableError
 
 if TYPE_CHECKING:
     import socket
@@ -20,66 +30,149 @@ if TYPE_CHECKING:
     from twin.postgres.database import Database
     from twin.processes import Processes
 
+_LONGEST_LINE = 128 << 10  # Cloudflare's limit of all request headers together
+
 
 class Parts:
     """Everything but the database, which was started before this module was imported."""
 
-    def __init__(self, opened: Opened, owned: Processes, database: Database) -> None:
+    def __init__(self, opened: Opened, owned: Processes, database: Database, workerd: Path) -> None:
         self._home = opened.home
-        self._opened = opened
         self._database = database
-        cluster = database.cluster
-        self._engines = Engines(
-            switch=self._switch,
-            recover=cluster.recover,
-            database_state=lambda: cluster.state,
-            restrict=database.restrict,
-            earliest_point=cluster.earliest_point,
-            latest_point=cluster.latest_point,
-            fire_cron=self._fire,
-            database_url=database.url,
-        )
-        self._controls = Controls(
-            state=self._state,
-            cron=self._fire,
-            breaks={
-                "postgres-stop": lambda _: cluster.interrupt(),
-                "postgres-start": lambda _: cluster.resume(),
-            },
-            heal=cluster.resume,
-        )
+        logs = opened.home.state / "logs"
+        self._inside = opened.sockets / "inside"
+        self._edge_lines = Lines(logs / "edge.ndjson")
+        self._console = Lines(logs / "worker.ndjson")
+        self._key_values = kv.KeyValues(opened.home.state / "kv.sqlite")
+        ways = Ways(twin=self._inside, egress=database.egress, database=database.address)
+        self._fleet = Fleet(workerd, owned, sockets=opened.sockets, logs=logs, ways=ways)
         self._runners: list[web.AppRunner] = []
+        self._scheduling: asyncio.Task[None] | None = None
+        self._names: dns.Server | None = None
+        self._controls = self._make_controls()
 
-    async def start(self, taken: dict[str, socket.socket], dns: tuple[socket.socket, socket.socket]) -> str:
+    async def start(self, taken: dict[str, socket.socket], named: tuple[socket.socket, socket.socket]) -> str:
         """Start everything and return the line that tells the addresses."""
-        where = {part: f"127.0.0.1:{bound.getsockname()[1]}" for part, bound in taken.items()}
+        where = {part: "127.0.0.1:{1}".format(*bound.getsockname()) for part, bound in taken.items()}
         self._home.addresses = {
             "cloudflare": f"http://{where['cloudflare']}/client/v4",
             "supabase": f"http://{where['supabase']}",
             "edge": f"http://{where['edge']}",
-            "dns": f"127.0.0.1:{dns[0].getsockname()[1]}",
+            "dns": "127.0.0.1:{1}".format(*named[0].getsockname()),
             "database_url": self._database.url,
         }
-        planes, self.routing = cloudflare.app(self._home, self._engines)
-        for provider, app in (("cloudflare", planes), ("supabase", supabase.app(self._home, self._engines))):
-            self._controls.mount(app, provider)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-            self._runners.append(runner)
-            await runner.setup()
-            await web.SockSite(runner, taken[provider]).start()
+        await self._database.listen()
+        engines = self._make_engines()
+        cloudflare_app, routing = cloudflare.app(self._home, engines)
+        supabase_app = supabase.app(self._home, engines)
+        self._fleet.routing = self._routing = routing
+        self._edge = Edge(routing, self._fleet, self._edge_lines)
+        self._controls.mount(cloudflare_app, "cloudflare")
+        self._controls.mount(supabase_app, "supabase")
+        await self._serve(cloudflare_app, taken["cloudflare"])
+        await self._serve(supabase_app, taken["supabase"])
+        await self._serve(self._edge.app(), taken["edge"])
+        await self._serve(self._inside_app(), self._inside)
+        self._names = dns.Server(dns.Zones(routing, self._home.zone))
+        await self._names.start(*named)
         await self._database.start()
+        self._scheduling = asyncio.create_task(Schedules(routing, self._fire).run())
         line = {"pid": os.getpid(), **self._home.addresses}
         return json.dumps({**line, "tokens": self._home.tokens, "account": self._home.account})
 
     async def stop(self) -> None:
         """Stop all servers."""
-        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+        if self._scheduling is not None:
+            self._scheduling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._scheduling
+        if self._names is not None:
+            self._names.stop()
+        await asyncio.gather(self._fleet.stop(), *(runner.cleanup() for runner in self._runners))
+        self._edge_lines.close()
+        self._console.close()
+        self._key_values.close()
 
-    async def _switch(self, script: str) -> None:
-        raise NotImplementedError(script)
+    def _make_engines(self) -> Engines:
+        cluster = self._database.cluster
+        return Engines(
+            switch=self._fleet.switch,
+            recover=cluster.recover,
+            database_state=lambda: cluster.state,
+            restrict=self._database.restrict,
+            earliest_point=cluster.earliest_point,
+            latest_point=cluster.latest_point,
+            fire_cron=self._fire_quietly,
+            database_url=self._database.url,
+        )
 
-    async def _fire(self, script: str, cron: str) -> None:
-        raise NotImplementedError(script, cron)
+    def _make_controls(self) -> Controls:
+        cluster = self._database.cluster
+
+        async def kill_worker(given: dict[str, Any]) -> None:
+            self._fleet.kill(given["script"])
+
+        return Controls(
+            state=self._state,
+            cron=self._fire,
+            breaks={
+                "postgres-stop": lambda _: cluster.interrupt(),
+                "postgres-start": lambda _: cluster.resume(),
+                "worker-kill": kill_worker,
+            },
+            heal=cluster.resume,
+        )
+
+    async def _serve(self, app: web.Application, at: socket.socket | Path) -> None:
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.5, max_line_size=_LONGEST_LINE, max_field_size=_LONGEST_LINE
+        )
+        self._runners.append(runner)
+        await runner.setup()
+        site = web.UnixSite(runner, at) if isinstance(at, Path) else web.SockSite(runner, at)
+        await site.start()
+
+    def _inside_app(self) -> web.Application:
+        app = web.Application(client_max_size=100 << 20)  # KV takes values up to 25 MiB
+        app.router.add_route("*", "/{path:.*}", self._answer_worker)
+        return app
+
+    async def _answer_worker(self, request: web.Request) -> web.StreamResponse:
+        """Answer what a Worker sends to the twin itself; the configuration put a header on it that says what for."""
+        if "twin-kv" in request.headers:
+            return await kv.answer(self._key_values, request.headers["twin-kv"], request)
+        if "twin-service" in request.headers:
+            return await self._edge.to_script(request, request.headers["twin-service"])
+        for event in await request.json():
+            for line in console_lines(request.headers["twin-script"], request.headers["twin-version"], event):
+                self._console.add(line)
+        return web.Response(status=204)
+
+    async def _fire(self, script: str, cron: str) -> str:
+        """Fire a cron event on one of the live versions; return how it went."""
+        split = self._routing.live(script)
+        if not split:
+            message = f"{script} has no deployment"
+            raise UnrunnableError(message)
+        (version,) = random.choices([one for one, _ in split], [share for _, share in split])  # noqa: S311 - a split
+        instance = await self._fleet.ensure(script, version)
+        return await instance.fire(cron, time.time())
+
+    async def _fire_quietly(self, script: str, cron: str) -> None:
+        await self._fire(script, cron)
 
     def _state(self) -> dict[str, Any]:
-        return {"addresses": self._home.addresses, "database": self._database.cluster.state}
+        cluster = self._database.cluster
+        return {
+            "addresses": self._home.addresses,
+            "database": {
+                "state": cluster.state,
+                "earliest_point": cluster.earliest_point(),
+                "latest_point": cluster.latest_point(),
+            },
+            "running": [{"script": script, "version": version} for script, version in self._fleet.names()],
+            "requests": [
+                {"service": service, "version": version, "status": status, "count": count}
+                for (service, version, status), count in self._edge.counts.items()
+            ],
+        }

@@ -6,16 +6,19 @@ What takes longest is started first: PostgreSQL is being created while the HTTP 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
-from twin import ports, processes
+from twin import packages, processes
 from twin.home import open_state, write_private
 from twin.postgres.database import Database
+from twin.world import UnableError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from twin.home import Opened
 
 _PARENT_POLL = 0.25
+_ADDRESS = "127.0.0.1"
+_TRIES = 20
 
 
 def main(given: argparse.Namespace) -> int:
@@ -44,16 +49,17 @@ def main(given: argparse.Namespace) -> int:
 async def _serve(opened: Opened, given: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     _stop_on_signals(stopping, outlive=given.outlive_parent)
-    taken = {part: ports.take(part, getattr(given, f"{part}_port")) for part in ("cloudflare", "supabase", "edge")}
-    taken["postgres"] = ports.take("postgres", given.postgres_port)
-    dns = ports.take_pair("dns", given.dns_port)
+    taken = {part: _take(part, getattr(given, f"{part}_port")) for part in ("cloudflare", "supabase", "edge")}
+    taken["postgres"] = _take("postgres", given.postgres_port)
+    dns = _take_pair("dns", given.dns_port)
     owned = processes.Processes(opened.home.state, opened.sockets)
     database = Database(opened, owned, taken["postgres"])
     try:
         await database.begin()
+        workerd = packages.workerd()
         from twin.parts import Parts  # noqa: PLC0415 - while PostgreSQL starts, see above
 
-        parts = Parts(opened, owned, database)
+        parts = Parts(opened, owned, database, workerd)
         try:
             line = await parts.start(taken, dns)
             write_private(opened.home.state / "twin.json", line + "\n")
@@ -85,3 +91,39 @@ def _stop_on_signals(stopping: asyncio.Event, *, outlive: bool) -> None:
             loop.call_later(_PARENT_POLL, look)
 
     look()
+
+
+def _take(part: str, port: int) -> socket.socket:
+    """Return a TCP socket bound to the port (0: a free one) and listening. UnableError names a taken port."""
+    return _bound(part, port, socket.SOCK_STREAM)
+
+
+def _take_pair(part: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Return a UDP and a TCP socket on one port, as DNS needs them."""
+    for _ in range(_TRIES):
+        stream = _bound(part, port, socket.SOCK_STREAM)
+        try:
+            return _bound(part, stream.getsockname()[1], socket.SOCK_DGRAM), stream
+        except UnableError:
+            stream.close()
+            if port:
+                raise
+    message = f"no port is free for {part} over both UDP and TCP"
+    raise UnableError(message)
+
+
+def _bound(part: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    made = socket.socket(socket.AF_INET, kind)
+    made.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    if kind == socket.SOCK_STREAM:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((_ADDRESS, port))
+        if kind == socket.SOCK_STREAM:
+            made.listen(1024)
+    except OSError as error:
+        made.close()
+        reason = "is taken by another program" if error.errno == errno.EADDRINUSE else str(error.strerror)
+        message = f"port {port} for {part} {reason}"
+        raise UnableError(message) from None
+    return made

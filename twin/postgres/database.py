@@ -45,9 +45,12 @@ class Database:
         """Start what takes longest and return."""
         await self.cluster.begin(self._keys.administrator)
 
+    async def listen(self) -> None:
+        """Open the ways in; until the database is up everyone is told that it is starting."""
+        await self._gateway.listen(self._public, self.egress)
+
     async def start(self) -> None:
         """Bring the database up and let sessions in."""
-        await self._gateway.listen(self._public, self.egress)
         await self.cluster.start(self._keys.database)
 
     async def restrict(self, allowed: Sequence[str]) -> None:

@@ -1,0 +1,227 @@
+"""Answer HTTP by host name: Workers (split between versions) and Pages sites, as Cloudflare's edge does.
+
+Sources, read 2026-11-23: Cloudflare's documentation of gradual deployments (overrides, affinity) and of 1xxx errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import re
+import secrets
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from twin.world import SiteTarget, UnrunnableError, WorkerTarget
+
+if TYPE_CHECKING:
+    from twin.workerd.console import Lines
+    from twin.workerd.fleet import Fleet
+    from twin.workerd.instance import Instance
+    from twin.world import Routing
+
+_COLO = "TWN"
+_SMALL = 64 << 10  # bytes: a body up to this size is passed on in one piece
+_OVERRIDES = "Cloudflare-Workers-Version-Overrides"
+_AFFINITY = "Cloudflare-Workers-Version-Key"
+_OVERRIDE = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*"([^"]*)"')
+_ABOUT = json.dumps({"colo": _COLO, "country": "FR", "httpProtocol": "HTTP/1.1", "timezone": "Europe/Paris"})
+_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "date", "server")
+)
+_THREW = b"Internal Server Error"
+"""What workerd answers for an uncaught exception, without a content type: a Worker's own text has one."""
+_log = logging.getLogger("twin.edge")
+
+
+class Edge:
+    """The way from a host name to what serves it. `counts` are answers by script or site, version and status."""
+
+    def __init__(self, routing: Routing, fleet: Fleet, lines: Lines) -> None:
+        self.counts: Counter[tuple[str, str, int]] = Counter()
+        self._routing = routing
+        self._fleet = fleet
+        self._lines = lines
+
+    def app(self) -> web.Application:
+        """Return the server's application."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.serve)
+        app.on_response_prepare.append(_leave_untyped)
+        return app
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request by its host, log and count it."""
+        ray = f"{secrets.token_hex(8)}-{_COLO}"
+        host = request.host.partition(":")[0].lower()
+        if request.path.startswith("/cdn-cgi/"):
+            return _own(host, request, ray)
+        target = self._routing.target(host, request.path)
+        if isinstance(target, WorkerTarget):
+            return await self.to_worker(request, target.script, target.split, ray)
+        begun = time.perf_counter()
+        answer = self._asset(request, target) if target is not None else _error(530, 1016)
+        answer.headers["cf-ray"] = ray
+        served = (target.project, target.deployment) if target is not None else ("", "")
+        self._note(request, ray, served, answer.status, begun, "ok" if target is not None else "unknown host")
+        return answer
+
+    async def to_script(self, request: web.Request, script: str) -> web.StreamResponse:
+        """Answer a request that another Worker sends through a service binding."""
+        return await self.to_worker(request, script, self._routing.live(script), f"{secrets.token_hex(8)}-{_COLO}")
+
+    async def to_worker(
+        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str
+    ) -> web.StreamResponse:
+        """Send the request to one of the versions and its answer back."""
+        begun = time.perf_counter()
+        version = pick(script, split, request)
+        outcome = "ok"
+        instance: Instance | None = None
+        try:
+            instance = self._fleet.running(script, version) or await self._fleet.ensure(script, version)
+            instance.busy += 1
+            answer, outcome = await _forward(request, instance, ray)
+        except (aiohttp.ClientError, UnrunnableError, KeyError, OSError) as error:
+            _log.error("%s %s: no answer to %s: %r", script, version, request.path, error)
+            answer, outcome = _error(500, 1101), "internalError"
+            answer.headers["cf-ray"] = ray
+        finally:
+            if instance is not None:
+                instance.busy -= 1
+            # An answer that breaks off half-way (the client went, the process died) is logged as what it began as.
+            status = answer.status if "answer" in locals() else 499
+            self._note(request, ray, (script, version), status, begun, outcome)
+        return answer
+
+    def _asset(self, request: web.Request, site: SiteTarget) -> web.Response:
+        if request.method not in {"GET", "HEAD"}:
+            return web.Response(status=405, headers={"allow": "GET, HEAD"})
+        asset = self._routing.asset(site, request.rel_url.raw_path)
+        headers: CIMultiDict[str] = CIMultiDict(asset.headers)
+        tag = headers.get("etag")
+        if tag is not None and tag in request.headers.get("if-none-match", ""):
+            return web.Response(status=304, headers=headers)
+        return web.Response(status=asset.status, headers=headers, body=asset.body)
+
+    def _note(
+        self, request: web.Request, ray: str, served: tuple[str, str], status: int, begun: float, outcome: str
+    ) -> None:
+        self.counts[(*served, status)] += 1
+        self._lines.add(
+            {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "ray": ray,
+                "host": request.host,
+                "method": request.method,
+                "path": request.path_qs,
+                "status": status,
+                "milliseconds": round((time.perf_counter() - begun) * 1000, 3),
+                "service": served[0],
+                "version": served[1],
+                "outcome": outcome,
+            }
+        )
+
+
+def pick(script: str, split: tuple[tuple[str, float], ...], request: web.Request) -> str:
+    """Choose a version: the one asked for if it is deployed, else by the visitor's key, else by chance."""
+    if not split:
+        message = f"{script} has no deployment"
+        raise KeyError(message)
+    if len(split) == 1:
+        return split[0][0]
+    asked = dict(_OVERRIDE.findall(request.headers.get(_OVERRIDES, ""))).get(script)
+    if asked in dict(split):
+        return str(asked)
+    key = request.headers.get(_AFFINITY)
+    if key is None:
+        point = random.uniform(0, 100)  # noqa: S311 - traffic is split, nothing is guarded
+    else:
+        point = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / (1 << 64) * 100
+    reached = 0.0
+    for version, percentage in split:
+        reached += percentage
+        if point < reached:
+            return version
+    return split[-1][0]
+
+
+async def _forward(request: web.Request, instance: Instance, ray: str) -> tuple[web.StreamResponse, str]:
+    """Pass one request to a running version; return its answer and Cloudflare's word for how it went."""
+    headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
+    remote = request.remote or "127.0.0.1"
+    headers.update(
+        {
+            "cf-ray": ray,
+            "cf-connecting-ip": remote,
+            "x-real-ip": remote,
+            "x-forwarded-for": remote,
+            "x-forwarded-proto": "https",
+            "cf-visitor": '{"scheme":"https"}',
+            "cf-ipcountry": "FR",
+            "twin-cf": _ABOUT,
+        }
+    )
+    body: Any = None
+    if request.body_exists:
+        length = request.content_length
+        body = await request.read() if length is not None and length <= _SMALL else request.content
+    url = URL(
+        "http://worker" + request.raw_path if request.raw_path.startswith("/") else request.raw_path, encoded=True
+    )
+    async with instance.app.request(request.method, url, headers=headers, data=body, allow_redirects=False) as received:
+        return await _back(request, received, ray)
+
+
+async def _back(request: web.Request, received: aiohttp.ClientResponse, ray: str) -> tuple[web.StreamResponse, str]:
+    length = received.content_length
+    small = await received.read() if length is not None and length <= _SMALL else None
+    typed = "content-type" in received.headers
+    if received.status == 500 and not typed and small == _THREW:  # noqa: PLR2004 - HTTP's own number
+        answer = _error(500, 1101)
+        answer.headers["cf-ray"] = ray
+        return answer, "scriptThrewException"
+    headers = CIMultiDict((name, value) for name, value in received.headers.items() if name.lower() not in _HOP)
+    headers["cf-ray"] = ray
+    headers["server"] = "cloudflare"
+    if small is not None:
+        headers.popall("content-length", None)
+        answer = web.Response(status=received.status, reason=received.reason, headers=headers, body=small)
+        answer["untyped"] = not typed
+        return answer, "ok"
+    stream = web.StreamResponse(status=received.status, reason=received.reason, headers=headers)
+    stream["untyped"] = not typed
+    await stream.prepare(request)
+    async for chunk in received.content.iter_any():
+        await stream.write(chunk)
+    await stream.write_eof()
+    return stream, "ok"
+
+
+async def _leave_untyped(_: web.Request, answer: web.StreamResponse) -> None:
+    """Take back the content type that aiohttp gives to an answer without one."""
+    if answer.get("untyped"):
+        answer.headers.popall("content-type", None)
+
+
+def _error(status: int, code: int) -> web.Response:
+    return web.Response(status=status, text=f"error code: {code}", headers={"server": "cloudflare"})
+
+
+def _own(host: str, request: web.Request, ray: str) -> web.Response:
+    """Answer the edge's own paths."""
+    if request.path != "/cdn-cgi/trace":
+        return web.Response(status=404, headers={"cf-ray": ray, "server": "cloudflare"})
+    told = {"h": host, "ip": request.remote, "ts": f"{time.time():.3f}", "colo": _COLO, "http": "http/1.1"}
+    text = "".join(f"{key}={value}\n" for key, value in told.items())
+    return web.Response(text=text, headers={"cf-ray": ray, "server": "cloudflare"})

@@ -1,0 +1,184 @@
+"""Write the configuration that workerd runs a Worker version from.
+
+Source: workerd.capnp, the schema of workerd's configuration, read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twin.world import Runnable
+
+_HERE = Path(__file__).parent
+_LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
+_KINDS = {
+    "application/javascript+module": "esModule",
+    "application/javascript": "commonJsModule",
+    "text/javascript": "esModule",
+    "text/plain": "text",
+    "application/octet-stream": "data",
+    "application/wasm": "wasm",
+    "application/json": "json",
+}
+_OWN_DATE = "2026-04-01"
+_log = logging.getLogger("twin.workerd")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where a Worker's traffic goes: the twin's own HTTP service, and Cloudflare's way to the twin's PostgreSQL.
+
+    `database` is the host and port that this PostgreSQL has for everyone else: origins there take the `egress`.
+    """
+
+    twin: Path
+    egress: Path
+    database: tuple[str, int]
+
+
+@dataclass
+class Written:
+    """A configuration file, its sockets, and the environment that holds what must not be in it."""
+
+    file: Path
+    app: Path
+    control: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
+    """Write a version's modules and configuration into `folder`, which nobody else may read."""
+    written = Written(folder / "workerd.capnp", folder / "app", folder / "control")
+    bindings, services = _bindings(runnable, ways, written.environment)
+    modules = _modules(runnable, folder)
+    for name in ("control.js", "tail.js"):
+        (folder / name).write_bytes((_HERE / name).read_bytes())
+    labels = {"twin-script": runnable.script, "twin-version": runnable.version}
+    text = _CONFIG.format(
+        services=", ".join(services),
+        twin=_external(ways.twin, labels),
+        app=_text(f"unix:{written.app}"),
+        control=_text(f"unix:{written.control}"),
+        modules=modules,
+        bindings=", ".join(bindings),
+        date=_text(runnable.compatibility_date or _OWN_DATE),
+        flags=", ".join(map(_text, runnable.compatibility_flags)),
+        own=_text(_OWN_DATE),
+    )
+    written.file.write_text(text, encoding="utf-8")
+    return written
+
+
+_CONFIG = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "app", worker = .app), (name = "control", worker = .control), (name = "tail", worker = .tail),
+    (name = "twin", {twin}),
+    (name = "internet", network = (allow = ["local"], deny = [])), {services} ],
+  sockets = [
+    (name = "app", address = {app}, service = "app",
+      http = (forwardedProtoHeader = "x-forwarded-proto", cfBlobHeader = "twin-cf")),
+    (name = "control", address = {control}, service = "control", http = ()) ] );
+const app :Workerd.Worker = (
+  {modules},
+  compatibilityDate = {date}, compatibilityFlags = [{flags}],
+  bindings = [{bindings}],
+  globalOutbound = "internet", tails = ["tail"] );
+const control :Workerd.Worker = (
+  modules = [(name = "control.js", esModule = embed "control.js")],
+  compatibilityDate = {own}, compatibilityFlags = ["service_binding_extra_handlers"],
+  bindings = [(name = "APP", service = "app")] );
+const tail :Workerd.Worker = (
+  modules = [(name = "tail.js", esModule = embed "tail.js")],
+  compatibilityDate = {own}, bindings = [(name = "TWIN", service = "twin")] );
+"""
+
+
+def _modules(runnable: Runnable, folder: Path) -> str:
+    """Write the modules as numbered files, their names may be anything; the main one comes first."""
+    ordered = sorted(runnable.modules, key=lambda module: module.name != runnable.main_module)
+    entries = []
+    for number, module in enumerate(ordered):
+        kind = _KINDS.get(module.kind.partition(";")[0].strip())
+        if kind is None:
+            _log.info("%s: module %s of type %s is left out", runnable.script, module.name, module.kind)
+            continue
+        (folder / f"module{number}").write_bytes(module.body)
+        if number == 0 and kind == "commonJsModule":
+            return 'serviceWorkerScript = embed "module0"'
+        entries.append(f'(name = {_text(module.name)}, {kind} = embed "module{number}")')
+    return f"modules = [{', '.join(entries)}]"
+
+
+def _bindings(runnable: Runnable, ways: Ways, environment: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return the bindings and the services that they lead to; secrets go into `environment`."""
+    bindings: list[str] = []
+    services: list[str] = []
+    for number, given in enumerate(runnable.bindings):
+        value = _value(number, given, runnable, environment)
+        service = _service(given, ways)
+        if service is not None:
+            services.append(f'(name = "service{number}", {service})')
+        if value is None:
+            _log.info("%s: binding %s of type %s is left out", runnable.script, given["name"], given["type"])
+            continue
+        bindings.append(f"(name = {_text(given['name'])}, {value})")
+    return bindings, services
+
+
+def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: dict[str, str]) -> str | None:
+    """Return a binding's value in the schema's words, or None for a type that the twin has not."""
+    service = _text(f"service{number}")
+    match given["type"]:
+        case "plain_text":
+            return f"text = {_text(given['text'])}"
+        case "secret_text":
+            environment[f"TWIN_SECRET_{number}"] = given["text"]
+            return f'fromEnvironment = "TWIN_SECRET_{number}"'
+        case "json":
+            return f"json = {_text(json.dumps(given['json']))}"
+        case "version_metadata":
+            about = {"id": runnable.version, "tag": runnable.tag, "timestamp": runnable.created_on}
+            return f"json = {_text(json.dumps(about))}"
+        case "hyperdrive":
+            origin = given["origin"]
+            words = {key: origin[key] for key in ("database", "user", "password")} | {"scheme": "postgres"}
+            described = ", ".join(f"{key} = {_text(str(value))}" for key, value in words.items())
+            return f"hyperdrive = (designator = {service}, {described})"
+        case "kv_namespace":
+            return f"kvNamespace = {service}"
+        case "service":
+            return f"service = {service}"
+        case _:
+            return None
+
+
+def _service(given: dict[str, Any], ways: Ways) -> str | None:
+    match given["type"]:
+        case "hyperdrive":
+            host, port = str(given["origin"]["host"]), int(given["origin"].get("port") or 5432)
+            ours = host in _LOOPBACK and port == ways.database[1]
+            address = f"unix:{ways.egress}" if ours else f"{host}:{port}"
+            return f"external = (address = {_text(address)}, tcp = ())"
+        case "kv_namespace":
+            return _external(ways.twin, {"twin-kv": given["namespace_id"]})
+        case "service":
+            return _external(ways.twin, {"twin-service": given["service"]})
+        case _:
+            return None
+
+
+def _external(socket: Path, headers: dict[str, str]) -> str:
+    injected = ", ".join(f"(name = {_text(name)}, value = {_text(value)})" for name, value in headers.items())
+    return f"external = (address = {_text(f'unix:{socket}')}, http = (injectRequestHeaders = [{injected}]))"
+
+
+def _text(value: str) -> str:
+    """Return a Cap'n Proto string literal."""
+    plain = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(f"\\x{ord(c):02x}" if c < " " or c == "\x7f" else c for c in plain) + '"'
