@@ -1,0 +1,154 @@
+"""The database door: sessions that only read unless they are asked to write, with every wait bounded.
+
+A plan's door never opens a writable session. Errors are told apart by one question: would asking again help.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import conninfo
+
+from runbooks.model.errors import CheckError, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from psycopg import sql
+
+OURS: Final = "ems-ops"
+"""The application name of every session of ours: what is not ours is told by it."""
+
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+LATER: Final = (
+    "08",  # connection exceptions
+    "53",  # insufficient resources: too many connections, disk full, out of memory
+    "57P",  # operator intervention: shutdown, crash, cannot connect now
+    "57014",  # cancelled: the statement's own time limit
+    "55P03",  # a lock that was not to be had in time
+    "40",  # rolled back by the server: deadlock, serialization
+)
+"""Beginnings of SQLSTATEs after which the same question may be answered (PostgreSQL 18, appendix A)."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """One database by its URL. `connect_seconds` bounds a connection, `statement_seconds` each statement.
+
+    `read_only` is the lock of a plan: no writable session is opened. A remote host is spoken to over TLS; add
+    `?sslmode=verify-full&sslrootcert=FILE` to the URL to have its certificate checked as well.
+    """
+
+    url: str
+    read_only: bool = False
+    connect_seconds: int = 5
+    statement_seconds: float = 30.0
+
+    @property
+    def where(self) -> str:
+        """Return the server and database without user and password: what errors name."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port or 5432}{parts.path or '/postgres'}"
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether the server is on this machine's loopback."""
+        return urlsplit(self.url).hostname in LOOPBACK
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session in which every transaction is read-only, all of it on one snapshot.
+
+        Raises Unreachable when nobody answers or the server says "later".
+        """
+        with self._connected() as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield Session(connection, self.where)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a session that commits when it ends well. Raises Refused in a plan, Unreachable as above."""
+        if self.read_only:
+            message = f"Database {self.where}: a plan only reads. Nothing was done."
+            raise Refused(message)
+        with self._connected() as connection:
+            connection.read_only = False
+            yield Session(connection, self.where)
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        address, password = self.address()
+        with _explained(self.where):
+            connection = psycopg.connect(address, password=password, autocommit=True)
+        with connection, _explained(self.where):
+            limit = int(self.statement_seconds * 1000)
+            # set after connecting: a pooler may drop what the startup packet asks for
+            connection.execute(
+                "select set_config('default_transaction_read_only', 'on', false),"
+                " set_config('row_security', 'off', false), set_config('timezone', 'UTC', false),"
+                " set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
+                (str(limit), str(limit)),
+            )
+            connection.autocommit = False
+            yield connection
+
+    def address(self) -> tuple[str, str]:
+        """Return the connection string without the password, and the password. Raises Refused for what is none."""
+        try:
+            given = conninfo.conninfo_to_dict(self.url)
+        except psycopg.ProgrammingError:
+            message = "EMS_DATABASE_URL: expected postgresql://user:password@host:port/database."
+            raise Refused(message) from None
+        password = str(given.pop("password", "") or "")
+        given.setdefault("connect_timeout", self.connect_seconds)
+        given.setdefault("sslmode", "disable" if self.is_local else "require")
+        given["application_name"] = OURS
+        return conninfo.make_conninfo("", **given), password
+
+
+@dataclass(frozen=True)
+class Session:
+    """One open connection, in one transaction."""
+
+    connection: psycopg.Connection[tuple[Any, ...]]
+    where: str
+
+    def rows(self, query: LiteralString | sql.Composed, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return every row of a statement. Raises Unreachable when asking again may help, CheckError otherwise."""
+        with _explained(self.where):
+            return self.connection.execute(query, parameters).fetchall()
+
+    def value(self, query: LiteralString | sql.Composed, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - whatever the SQL gives
+        """Return the first column of the first row, None when there is no row."""
+        found = self.rows(query, parameters)
+        return found[0][0] if found else None
+
+    def truth(self, statement: str) -> bool:
+        """Tell whether a statement of the stack file returns exactly one true."""
+        return self.rows(statement) == [(True,)]
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Run what may fail without losing the transaction: a savepoint that is rolled back then."""
+        with self.connection.transaction():
+            yield
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn the driver's errors into ours: what, where, what the server said."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = (error.diag.message_primary or str(error).strip() or type(error).__name__).replace("\n", " ")
+        state = error.sqlstate or ""
+        message = f"Database {where}: {said}" + (f" (SQLSTATE {state})" if state else "")
+        if (isinstance(error, psycopg.OperationalError) and not state) or state.startswith(LATER):
+            raise Unreachable(message) from None
+        raise CheckError(message) from None

