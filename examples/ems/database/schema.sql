@@ -346,6 +346,7 @@ create policy "riders see their payments" on public.payments
 -- The platform's default privileges give anon and authenticated everything on new tables of `public`: taken back
 -- first, so that row security is the second lock and not the only one.
 revoke all on all tables in schema public from anon, authenticated;
+revoke all on all sequences in schema public from anon, authenticated;
 grant usage on schema public to anon, authenticated, service_role, ems_reporting;
 grant usage on schema ops to service_role, ems_reporting;
 grant select on public.horses, public.lessons to anon, authenticated;
