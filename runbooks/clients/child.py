@@ -33,10 +33,9 @@ def start(
     folder: Path,
     environment: Mapping[str, str],
     stderr: IO[bytes] | None,
-    stdin: IO[bytes] | None = None,
     outlives_us: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program with its standard output as a pipe and, without `stdin`, nothing to read.
+    """Start a program with its standard output as a pipe and nothing to read.
 
     It gets its own session, so that Ctrl-C in the terminal reaches the run alone, which then waits for an effect in
     flight. `environment` is all it gets. Call from the main thread: the tie to us is a tie to the calling thread.
@@ -45,7 +44,7 @@ def start(
         arguments,
         cwd=folder,
         env=dict(environment),
-        stdin=stdin or subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=stderr,
         start_new_session=True,

@@ -17,6 +17,7 @@ import stamina.instrumentation
 
 from runbooks.clients.cloudflare import Cloudflare, explain
 from runbooks.clients.edge import Edge
+from runbooks.clients.postgres import Postgres
 from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.transport import Transport
 from runbooks.commands.shelf import SHELF
@@ -72,6 +73,11 @@ class Console:
         edge = Edge(self.settings.stack.endpoints.edge, read_only=self.flags.dry_run)
         self._open.callback(edge.close)
         return edge
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """Return the way to the database. Raises Refused without its URL."""
+        return Postgres(self.settings.require("EMS_DATABASE_URL"), read_only=self.flags.dry_run)
 
     @cached_property
     def pulumi(self) -> Pulumi:

@@ -6,7 +6,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runbooks.clients import psql, twin
+from runbooks.clients import twin
+from runbooks.clients.postgres_programs import Programs
 from runbooks.commands.console import Console
 from runbooks.engine.runner import Consent
 from runbooks.model.errors import Exit, Refused
@@ -57,19 +58,14 @@ def up(console: Console) -> Exit:
 def fill(console: Console) -> None:
     """Load schema and seed into a twin's database that has not got the product's tables yet."""
     settings = console.settings
-    url = settings.require("EMS_DATABASE_URL")
     database = settings.stack.database
-    sql = f"select to_regclass('{database.heartbeat.table}') is not null"
-    if psql.ask(url, sql, root=settings.root, environment=console.environ) == "t":
-        return
+    with console.postgres.reading() as session:
+        if session.value("select to_regclass(%s) is not null", (database.heartbeat.table,)):
+            return
     _tell(console, "Loading schema and data")
-    psql.load(
-        url,
-        schema=settings.root / database.schema,
-        seed=database.seed,
-        root=settings.root,
-        environment=console.environ,
-    )
+    programs = Programs(console.postgres, settings.root, console.environ)
+    programs.run_script(settings.root / database.schema)
+    programs.run_stream(database.seed)
 
 
 def down(console: Console) -> Exit:
