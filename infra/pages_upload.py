@@ -18,7 +18,7 @@ import pulumi
 import stamina
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BUCKET_BYTES: Final = 40 * 1024 * 1024
@@ -146,7 +146,7 @@ class PassingError(pulumi.RunError):
     """The provider failed in a way that may pass: no answer, "later", or its own fault."""
 
 
-def _attempts() -> Iterator[stamina.Attempt]:
+def _attempts() -> Iterable[stamina.Attempt]:
     return stamina.retry_context(on=PassingError, attempts=TRIES, wait_initial=0.25)
 
 

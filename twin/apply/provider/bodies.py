@@ -1,0 +1,87 @@
+"""Fill in request bodies as the real provider does: its defaults, its order, its partial updates.
+
+Source of every default: requests recorded from the provider (upstream generation v5.22) on 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twin.apply.provider.naming import to_wire
+
+Body = dict[str, Any]
+TRACES: Final[Body] = {"enabled": False, "head_sampling_rate": 1, "persist": True, "destinations": []}
+ENVIRONMENT: Final[Body] = {
+    "fail_open": True,
+    "build_image_major_version": 3,
+    "always_use_latest_compatibility_date": False,
+}
+FLATTENING: Final[Body] = {"flatten_cname": False, "ipv4_only": False, "ipv6_only": False}
+
+
+def plain(inputs: Body) -> Body:
+    """Return the inputs as they are."""
+    return dict(to_wire(inputs))
+
+
+def worker(inputs: Body) -> Body:
+    """Return a Worker's settings, all of them: observability goes out whole even when it is not declared."""
+    body = plain(inputs)
+    observability = body.get("observability") or {}
+    traces = {**TRACES, **(observability.get("traces") or {})}
+    return {
+        "logpush": False,
+        "tags": [],
+        "tail_consumers": [],
+        **body,
+        "subdomain": {"enabled": False, "previews_enabled": False, **(body.get("subdomain") or {})},
+        "observability": {"enabled": False, "head_sampling_rate": 1, **observability, "traces": traces},
+    }
+
+
+def version(inputs: Body) -> Body:
+    """Return a Worker version: bindings in the order of their names, and the usage model."""
+    body = plain(inputs)
+    bindings = sorted(body.get("bindings") or [], key=lambda binding: str(binding["name"]))
+    return {"usage_model": "standard", **body, "bindings": bindings}
+
+
+def schedules(inputs: Body) -> list[Body]:
+    """Return the cron expressions as a bare list."""
+    return [{"cron": each["cron"]} for each in inputs["schedules"]]
+
+
+def record(inputs: Body) -> Body:
+    """Return a new DNS record."""
+    return {"proxied": False, **plain(inputs)}
+
+
+def changed_record(inputs: Body) -> Body:
+    """Return a whole DNS record: an update replaces it."""
+    body = record(inputs)
+    return {"tags": [], **body, "settings": {**FLATTENING, **(body.get("settings") or {})}}
+
+
+def project(inputs: Body) -> Body:
+    """Return a Pages project, with what the provider adds to each environment."""
+    body = plain(inputs)
+    if configs := body.get("deployment_configs"):
+        body["deployment_configs"] = {name: {**ENVIRONMENT, **config} for name, config in configs.items()}
+    return body
+
+
+def patch(old: Body, new: Body, values: Body) -> Body:
+    """Return the JSON merge patch from `old` to `new`, nested, with its values taken from `values`.
+
+    `old` and `new` may be masked; `values` is `new` as it goes out.
+    """
+    changes: Body = {name: None for name in old if name not in new}
+    for name, inner in new.items():
+        before = old.get(name)
+        if before == inner:
+            continue
+        if isinstance(inner, dict) and isinstance(before, dict):
+            changes[name] = patch(before, inner, values[name])
+        else:
+            changes[name] = values[name]
+    return changes

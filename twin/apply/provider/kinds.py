@@ -1,0 +1,127 @@
+"""What the provider does for each type of resource: which requests, what makes a replacement, how to find one again.
+
+Source: the provider's recorded requests (upstream generation v5.22, SDK 6.23.1), 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from twin.apply.provider import bodies, lookups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Inputs = dict[str, Any]
+EVERYTHING: Final = frozenset({"*"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One type of resource.
+
+    `collection` is where it is created by `method`, `item` where it lives; both are filled from inputs and id.
+    `update` is None where every change makes a new one; `removes` is False where the provider sends no request.
+    `replace_on` names the inputs whose change makes a new one; `key` the input that is the id where the API has none.
+    """
+
+    collection: str
+    item: str = ""
+    method: str = "POST"
+    update: str | None = None
+    removes: bool = True
+    replace_on: frozenset[str] = EVERYTHING
+    key: str | None = None
+    body: Callable[[Inputs], Any] = bodies.plain
+    changed: Callable[[Inputs], Any] | None = None
+    find: lookups.Lookup = field(default=lookups.nothing)
+
+
+_ACCOUNT = "/accounts/{accountId}"
+_ZONE = "/zones/{zoneId}"
+
+KINDS: Final = {
+    "worker:Worker": Kind(
+        collection=f"{_ACCOUNT}/workers/workers",
+        item=f"{_ACCOUNT}/workers/workers/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"accountId"}),
+        body=bodies.worker,
+        find=lookups.by("name"),
+    ),
+    "workerVersion:WorkerVersion": Kind(
+        collection=f"{_ACCOUNT}/workers/workers/{{workerId}}/versions",
+        removes=False,
+        body=bodies.version,
+        find=lookups.version,
+    ),
+    "workersDeployment:WorkersDeployment": Kind(
+        collection=f"{_ACCOUNT}/workers/scripts/{{scriptName}}/deployments",
+        removes=False,
+        find=lookups.deployment,
+    ),
+    "workersCronTrigger:WorkersCronTrigger": Kind(
+        collection=f"{_ACCOUNT}/workers/scripts/{{scriptName}}/schedules",
+        item=f"{_ACCOUNT}/workers/scripts/{{scriptName}}/schedules",
+        method="PUT",
+        update="PUT",
+        removes=False,
+        replace_on=frozenset({"accountId", "scriptName"}),
+        key="scriptName",
+        body=bodies.schedules,
+    ),
+    "workersCustomDomain:WorkersCustomDomain": Kind(
+        collection=f"{_ACCOUNT}/workers/domains",
+        item=f"{_ACCOUNT}/workers/domains/{{id}}",
+        method="PUT",
+    ),
+    "workersRoute:WorkersRoute": Kind(
+        collection=f"{_ZONE}/workers/routes",
+        item=f"{_ZONE}/workers/routes/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"zoneId"}),
+        find=lookups.by("pattern"),
+    ),
+    "workersKvNamespace:WorkersKvNamespace": Kind(
+        collection=f"{_ACCOUNT}/storage/kv/namespaces",
+        item=f"{_ACCOUNT}/storage/kv/namespaces/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"accountId"}),
+        find=lookups.by("title"),
+    ),
+    "hyperdriveConfig:HyperdriveConfig": Kind(
+        collection=f"{_ACCOUNT}/hyperdrive/configs",
+        item=f"{_ACCOUNT}/hyperdrive/configs/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"accountId"}),
+        find=lookups.by("name"),
+    ),
+    "dnsRecord:DnsRecord": Kind(
+        collection=f"{_ZONE}/dns_records",
+        item=f"{_ZONE}/dns_records/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"zoneId"}),
+        body=bodies.record,
+        changed=bodies.changed_record,
+        find=lookups.by("name", "type", "content", "data"),
+    ),
+    "pagesProject:PagesProject": Kind(
+        collection=f"{_ACCOUNT}/pages/projects",
+        item=f"{_ACCOUNT}/pages/projects/{{id}}",
+        update="PATCH",
+        replace_on=frozenset({"accountId", "name"}),
+        key="name",
+        body=bodies.project,
+        find=lookups.by("name"),
+    ),
+    "pagesDomain:PagesDomain": Kind(
+        collection=f"{_ACCOUNT}/pages/projects/{{projectName}}/domains",
+        item=f"{_ACCOUNT}/pages/projects/{{projectName}}/domains/{{id}}",
+        key="name",
+        find=lookups.by("name"),
+    ),
+}
+"""By the last two parts of the type's token, `cloudflare:index/<these>`."""
+
+PREFIX: Final = "cloudflare:index/"
