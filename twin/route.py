@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+EFFECT = web.RequestKey("effect", str)
+"""Where a handler that changed something says what, in a few words: the list of calls shows it."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from twin.cloudflare.errors import ApiError, Json
+from twin.route import EFFECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +147,7 @@ def store_of(request: web.Request) -> Store:
 def changed(request: web.Request, effect: str) -> None:
     """Save the state and say in words what the call changed."""
     request.app[STORE].save()
-    request["effect"] = effect
+    request[EFFECT] = effect
 
 
 def found(rows: dict[str, Any], key: str, code: int, message: str) -> Json:

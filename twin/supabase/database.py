@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from twin.route import Route
+from twin.route import EFFECT, Route
 from twin.supabase.errors import ApiError, Json, empty, ok, read
 from twin.supabase.store import (
     COMING_UP,
@@ -193,7 +193,7 @@ async def run(request: web.Request, body: Json, *, read_only: bool) -> web.Respo
     except psycopg.Error as error:
         raise refused(error) from error
     if not read_only:
-        request["effect"] = f"sql: {text[:60]}"
+        request[EFFECT] = f"sql: {text[:60]}"
     return ok(rows, status=201)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from twin.route import EFFECT
 from twin.supabase.errors import ApiError, Json
 
 if TYPE_CHECKING:
@@ -110,4 +111,4 @@ def store_of(request: web.Request) -> Store:
 def changed(request: web.Request, effect: str) -> None:
     """Save the state and say in words what the call changed."""
     request.app[STORE].save()
-    request["effect"] = effect
+    request[EFFECT] = effect
