@@ -95,7 +95,7 @@ class FactsChanged(Refused):
     """A fact that the plan rests on is no longer so: no effect was started."""
 
 
-def unchanged(book: Book[Any], facts: Mapping[str, Json]) -> None:
+def unchanged(book: Book[Any], facts: Mapping[str, object]) -> None:
     """Gather again and raise FactsChanged when a fact that the book names is no longer what the plan rests on."""
     if not book.recheck:
         return

@@ -1,0 +1,78 @@
+"""Signals interrupt only where they may."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from functools import partial
+
+import pytest
+
+from runbooks.engine.signals import AT_ONCE, WHEN_ASKED_TWICE, Stop, StopNow
+
+
+def send(number: signal.Signals) -> str:
+    """Send a signal to ourselves and let it arrive."""
+    os.kill(os.getpid(), number)
+    return "went on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_a_wait_for_nothing(number: signal.Signals) -> None:
+    """Where no effect is in flight, the first signal ends the work at once."""
+    with Stop() as stop, pytest.raises(StopNow, match=number.name):
+        stop.during(AT_ONCE, partial(send, number))
+
+
+def test_effect_in_flight_is_waited_for() -> None:
+    """With an effect in flight the first signal is remembered, the second one ends the wait."""
+    with Stop() as stop:
+        assert stop.during(WHEN_ASKED_TWICE, partial(send, signal.SIGTERM)) == "went on"
+        with pytest.raises(StopNow, match="SIGINT"):
+            stop.during(WHEN_ASKED_TWICE, partial(send, signal.SIGINT))
+        with pytest.raises(StopNow):
+            stop.during(WHEN_ASKED_TWICE, lambda: pytest.fail("started"))
+
+
+def test_signal_between_is_remembered() -> None:
+    """Outside of any wait (the journal is being written) nothing is interrupted; the next check stops."""
+    with Stop() as stop:
+        stop.check()
+        assert send(signal.SIGTERM) == "went on"
+        with pytest.raises(StopNow, match="SIGTERM"):
+            stop.check()
+        with pytest.raises(StopNow):
+            stop.during(AT_ONCE, lambda: pytest.fail("started"))
+
+
+def test_handlers_come_back() -> None:
+    """What handled the signals before handles them again afterwards."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with Stop():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_ignored_signal_stays_ignored() -> None:
+    """Under nohup a closed terminal must not stop the run."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            assert stop.during(AT_ONCE, partial(send, signal.SIGHUP)) == "went on"
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def test_other_threads_have_no_signals() -> None:
+    """A thread that is not the main one cannot take signals, and runs all the same."""
+    seen: list[str] = []
+
+    def work() -> None:
+        with Stop() as stop:
+            seen.append(stop.during(AT_ONCE, lambda: "done"))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == ["done"]
