@@ -1,0 +1,155 @@
+"""A provider and its edge in one small HTTP server: state that tests read, answers that tests choose."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GONE = 0
+"""Instead of a status: cut the connection before anything is done."""
+LOST = -1
+"""Instead of a status: do it, then cut the connection."""
+
+
+@dataclass
+class StandIn:
+    """One Worker at Cloudflare and its edge. `next` holds answers that are given before the real ones."""
+
+    address: str = ""
+    versions: list[dict[str, Any]] = field(default_factory=list)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    next: deque[tuple[int, dict[str, str], Any]] = field(default_factory=deque)
+    seen: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    sick: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By version: fields of its health answer that are wrong, or `status_code`."""
+    failing_paths: dict[str, int] = field(default_factory=dict)
+
+    def upload(self, *, message: str = "app 0123456789ab") -> str:
+        """Add a version, newest first, and return its id."""
+        version = str(uuid.uuid4())
+        entry = {
+            "id": version,
+            "number": len(self.versions) + 1,
+            "metadata": {"created_on": datetime.now(UTC).isoformat(), "source": "api"},
+            "annotations": {"workers/message": message},
+        }
+        self.versions.insert(0, entry)
+        return version
+
+    def deploy(self, *versions: str, message: str = "") -> dict[str, Any]:
+        """Give the versions equal parts of the traffic."""
+        share = 100 / len(versions)
+        deployment = {
+            "id": str(uuid.uuid4()),
+            "created_on": datetime.now(UTC).isoformat(),
+            "strategy": "percentage",
+            "versions": [{"version_id": version, "percentage": share} for version in versions],
+            "annotations": {"workers/message": message},
+        }
+        self.deployments.insert(0, deployment)
+        return deployment
+
+    @property
+    def live(self) -> str:
+        """Return the version that has the traffic."""
+        return str(self.deployments[0]["versions"][0]["version_id"])
+
+    @property
+    def writes(self) -> list[Any]:
+        """Return the bodies of everything but GET, as they arrived."""
+        return [body for method, _, _, body in self.seen if method != "GET"]
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        """Do what the provider or the edge does."""
+        route = path.partition("?")[0]
+        if route.endswith("/deployments") and method == "POST":
+            versions = [share["version_id"] for share in body["versions"]]
+            made = self.deploy(*versions, message=body["annotations"]["workers/message"])
+            return 200, {"success": True, "result": made}
+        if route.endswith("/deployments"):
+            if not self.deployments:
+                return 404, {"success": False, "errors": [{"code": 10007, "message": "not found"}]}
+            return 200, {"success": True, "result": {"deployments": self.deployments[:10]}}
+        if route.endswith("/versions"):
+            return 200, {"success": True, "result": {"items": self.versions}}
+        return self.health() if route == "/api/health" else self.serve(route)
+
+    def serve(self, route: str) -> tuple[int, Any]:
+        """Answer as any other route of the service does."""
+        usual = 404 if route == "/api/nothing-here" else 200
+        return self.failing_paths.get(route, usual), {"path": route}
+
+    def health(self) -> tuple[int, Any]:
+        """Answer as the live version does."""
+        sick = dict(self.sick.get(self.live, {}))
+        status = sick.pop("status_code", 200)
+        body = {
+            "status": "ok",
+            "message": "API opérationnelle",
+            "timestamp": datetime.now(UTC).isoformat(),
+            "version": self.live,
+        }
+        return status, {**body, **sick}
+
+
+@contextmanager
+def serving() -> Iterator[StandIn]:
+    """Serve a stand-in on a free port of this machine."""
+    state = StandIn()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
+    server.daemon_threads = True
+    state.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one(self) -> None:
+            length = int(self.headers.get("content-length") or 0)
+            body = json.loads(self.rfile.read(length) or b"null")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            state.seen.append((self.command, self.path, headers, body))
+            extra: dict[str, str] = {}
+            if state.next:
+                status, extra, answer = state.next.popleft()
+                time.sleep(float(extra.pop("sleep", 0)))
+                if status == LOST:
+                    state.answer(self.command, self.path, body)
+                if status in (GONE, LOST):
+                    self.close_connection = True
+                    return
+            else:
+                status, answer = state.answer(self.command, self.path, body)
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            for name, value in {"content-length": str(len(data)), **extra}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - names that http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    return Handler
