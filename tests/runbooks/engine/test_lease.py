@@ -1,0 +1,187 @@
+"""One run writes at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from runbooks.engine.home import Folder
+from runbooks.engine.lease import Holder, Lease, Superseded, current, dead, gone, take
+from runbooks.model.errors import HeldByOther, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 23, 21, 14, tzinfo=UTC)
+
+
+def taken(
+    home: Folder, *, run: str = "run-2", take_over: bool = False, now: datetime = NOW
+) -> tuple[Lease, Holder | None]:
+    """Take the lease of the toy stack."""
+    return take(
+        home,
+        "toy",
+        actor="dba@example.com",
+        run=run,
+        take_over=take_over,
+        clock=lambda: now,
+        resume=lambda run: f"invoke runs.resume {run}",
+    )
+
+
+def held_by(home: Folder, *, written: bool = True, **change: object) -> Holder:
+    """Put a lease of run-1 that something about it makes dead or alive."""
+    lease, _ = taken(home, run="run-1")
+    holder = msgspec.structs.replace(lease.holder, **change)
+    home.renew_lease("toy", holder.fence, msgspec.json.encode(holder))
+    home.claim("run-1")
+    if written:
+        home.where("run-1").write_text("something\n")
+    return holder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Folder:
+    """Give an empty ops home."""
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+def ended() -> int:
+    """Give the id of a process that is over."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_live_holder_is_named(home: Folder) -> None:
+    """A second operator is told who is at work, where, since when and on what, also when they would take over."""
+    taken(home, run="run-1")
+    for take_over in (False, True):
+        with pytest.raises(
+            HeldByOther, match=r"held by dba@example.com on .* \(process \d+\) since 2026-11-23 21:14:00 UTC"
+        ):
+            taken(home, take_over=take_over)
+
+
+def test_fences_grow(home: Folder) -> None:
+    """A released lease is free; the next one has a higher number."""
+    first, over = taken(home)
+    assert (first.holder.fence, over) == (1, None)
+    first.release()
+    second, over = taken(home)
+    assert (second.holder.fence, over) == (2, None)
+
+
+def test_a_dead_holders_lease_needs_consent(home: Folder, ended: int) -> None:
+    """Its process is gone: the text names the run to go on with, and what to add to leave it as it is."""
+    holder = held_by(home, pid=ended)
+    with pytest.raises(HeldByOther, match=r'its process is gone.*--take-over --reason "<why>"') as caught:
+        taken(home)
+    assert caught.value.next_command == "invoke runs.resume run-1"
+    lease, over = taken(home, take_over=True)
+    assert (lease.holder.fence, over) == (2, holder)
+
+
+def test_a_run_takes_its_own_lease_back(home: Folder, ended: int) -> None:
+    """Going on with the very run whose process died is consent enough."""
+    held_by(home, pid=ended)
+    assert taken(home, run="run-1")[0].holder.fence == 2
+
+
+def test_a_run_that_wrote_nothing_holds_nothing(home: Folder, ended: int) -> None:
+    """A process that died between its lease and its first line did nothing: nobody needs to be asked."""
+    held_by(home, pid=ended, written=False)
+    assert taken(home)[0].holder.fence == 2
+
+
+def test_another_host_is_trusted_until_its_time_is_over(home: Folder) -> None:
+    """Nobody can see whether a process on another host lives: what counts is that it renews."""
+    holder = held_by(home, host="elsewhere", until=NOW + timedelta(seconds=9))
+    assert not gone(holder)
+    with pytest.raises(HeldByOther, match="it may act until 21:14:09 UTC unless it renews"):
+        taken(home, take_over=True)
+    later = NOW + timedelta(seconds=10)
+    assert dead(holder, now=later) == "it was not renewed by 21:14:09 UTC"
+    with pytest.raises(HeldByOther, match="it was not renewed"):
+        taken(home, run="run-1", now=later)
+    assert taken(home, take_over=True, now=later)[1] == holder
+
+
+def test_a_process_id_that_was_given_again_is_no_holder(home: Folder) -> None:
+    """A living process of the same id that began at another time is not the holder."""
+    assert gone(held_by(home, born="1"))
+    assert not gone(held_by(Folder(home.root / "other")))
+
+
+def test_a_process_of_another_user_lives(home: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that we may not signal is there."""
+
+    def forbidden(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    holder = held_by(home)
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert not gone(holder)
+
+
+def test_a_process_that_was_not_waited_for_is_over(home: Folder) -> None:
+    """A zombie does nothing any more."""
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    born = msgspec.structs.replace(held_by(home), pid=process.pid)
+    process.stdin.close()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert gone(born)
+    process.wait()
+    assert gone(born)
+
+
+def test_the_faster_one_wins(home: Folder) -> None:
+    """Of two who take at the same moment one is told so."""
+
+    class Slow(Folder):
+        def put_lease(self, stack: str, fence: int, content: bytes) -> bool:
+            taken(home, run="faster")
+            return super().put_lease(stack, fence, content)
+
+    with pytest.raises(HeldByOther, match=r"taken in this very moment by .*, run faster"):
+        taken(Slow(home.root))
+
+
+def test_a_lease_is_renewed_when_it_must_last(home: Folder) -> None:
+    """It is written again only when it would not last long enough."""
+    lease, _ = taken(home)
+    until = lease.holder.until
+    lease.extend(30)
+    assert lease.holder.until == until
+    lease.extend(600)
+    renewed = current(home, "toy")
+    assert renewed is not None
+    assert renewed.until == NOW + timedelta(seconds=660)
+
+
+def test_the_old_holder_is_stopped(home: Folder, ended: int) -> None:
+    """Once a higher fence is out, the old holder's check names who has it now."""
+    old, _ = taken(home, run="run-1")
+    old.check()
+    home.claim("run-1")
+    home.where("run-1").touch()
+    home.renew_lease("toy", 1, msgspec.json.encode(msgspec.structs.replace(old.holder, pid=ended)))
+    taken(home, take_over=True)
+    with pytest.raises(Superseded, match=r"was taken over by dba@example.com .*, run run-2: this process stopped"):
+        old.check()
+
+
+def test_a_damaged_lease_is_refused(home: Folder) -> None:
+    """What cannot be read is not taken for nobody."""
+    home.put_lease("toy", 1, b"{")
+    with pytest.raises(Refused, match="the lease 1 of toy cannot be read"):
+        taken(home)
