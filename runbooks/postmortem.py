@@ -1,0 +1,79 @@
+"""Write a run's post-mortem beside its journal. Reads the journal and a drill's evidence; changes nothing else.
+
+Doing it again gives the same bytes: what is in the files comes from what was recorded, never from the moment of writing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from runbooks.engine.home import Folder
+from runbooks.engine.journal import read
+from runbooks.model.errors import Refused
+from runbooks.model.evidence import EVIDENCE, DrillEvidence
+from runbooks.render.documents import postmortem
+from runbooks.render.story import story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from runbooks.model.settings import Settings
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the post-mortem of `run` lies."""
+
+    run: str
+    markdown: Path
+    html: Path
+
+
+def write(settings: Settings, run: str | None, *, redact: Callable[[str], str]) -> Written:
+    """Write `postmortem.md` and `postmortem.html` of a run (None: the newest) into its folder.
+
+    Raises Refused when there is no such run, or its journal was altered.
+    """
+    home = Folder(settings.home)
+    known = home.runs()
+    if not known:
+        message = f"{settings.home}: no run is recorded there yet; expected one to write about"
+        raise Refused(message, next_command="invoke drill")
+    name = run or known[-1]
+    if name not in known:
+        message = f"run {name}: expected one of the runs in {settings.home}, the newest are {', '.join(known[-3:])}"
+        raise Refused(message, next_command=f"invoke runs --stack {settings.argument}")
+    folder = home.where(name).parent
+    evidence = _evidence(folder)
+    around = [(other.journal, read(folder / other.journal)) for other in (evidence.related if evidence else ())]
+    told = story(
+        name,
+        read(folder),
+        product=settings.stack.product.title,
+        objectives=settings.stack.objectives,
+        contacts=settings.stack.contacts,
+        evidence=evidence,
+        related=around,
+    )
+    written = Written(name, folder / "postmortem.md", folder / "postmortem.html")
+    markdown, html = postmortem(told)
+    for file, text in ((written.markdown, markdown), (written.html, html)):
+        draft = file.with_suffix(f"{file.suffix}.draft")
+        draft.write_text(redact(text), "utf-8")
+        draft.replace(file)
+    return written
+
+
+def _evidence(folder: Path) -> DrillEvidence | None:
+    file = folder / EVIDENCE
+    if not file.is_file():
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=DrillEvidence)
+    except msgspec.MsgspecError as error:
+        message = f"{file}: expected a drill's evidence, got {error}"
+        raise Refused(message) from None
