@@ -85,9 +85,9 @@ def build(zone: Json, sent: Json, old: Json | None) -> Json:
     fields = {key: sent[key] for key in SETTABLE if key in sent}
     record: Json = {"id": object_id(), "created_on": now(), **fresh, **base, **fields, "type": kind}
     record["name"] = absolute(str(record["name"]), zone)
-    if record.get("data") and "content" not in sent:
+    if record.get("data") and not sent.get("content"):
         record["content"] = content_of(kind, record["data"])
-    record["content"] = str(record.get("content", ""))
+    record["content"] = str(record.get("content") or "")
     if kind in {"CNAME", "MX", "NS"}:
         record["content"] = record["content"].rstrip(".").lower()
     record |= {"proxiable": kind in PROXIABLE, "modified_on": now(), "tags": record["tags"] or []}
