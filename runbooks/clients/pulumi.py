@@ -165,7 +165,7 @@ class Pulumi:
         finally:
             child.stop(program)
         if code:
-            words = b"\n".join(last).decode("utf-8", "replace")
+            words = b"\n".join(line for line in last if not line.startswith(b"{")).decode("utf-8", "replace")
             text = self.redact(f"{child.tail(stderr)}\n{words}".strip())
             message = f"{said}: expected exit 0, got {code}: {text}"
             raise failure(message, next_command="invoke deploy")

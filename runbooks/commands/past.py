@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console as Screen
 from rich.table import Table
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from runbooks.commands.console import Console
     from runbooks.engine.history import RunSummary
     from runbooks.engine.journal import Entry
+
+LONGEST: Final = 300  # characters of a text in the timeline; --json has it whole
 
 
 def list_runs(console: Console) -> Exit:
@@ -105,7 +107,8 @@ def _seen(entry: Entry) -> str:
     """Return in one line what matters of an entry."""
     payload = entry.payload
     if payload.get("text"):
-        return str(payload["text"])
+        text = " ".join(str(payload["text"]).split())
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     for name in ("evidence", "answer"):
         if isinstance(payload.get(name), dict):
             return brief(payload[name])
