@@ -74,7 +74,12 @@ def _apply(given: argparse.Namespace, environment: Mapping[str, str]) -> None:
         masker = Masker(load_key(folder / "apply.key"))
         deployment = Deployment(state, providers, masker, _print, preview=given.preview)
         language.make_importable(program)
-        monitor = Monitor(deployment, lambda token, inputs: functions.call(wire, token, inputs))
+        monitor = Monitor(
+            deployment,
+            lambda token, inputs: functions.call(wire, token, inputs),
+            stack=stack.name,
+            project=program.project,
+        )
         if given.destroy:
             deployment.destroy()
         else:

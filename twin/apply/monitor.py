@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import rpc
@@ -16,21 +16,28 @@ from twin.apply.masking import veil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STACK = "pulumi:pulumi:Stack"
-UNHEEDED = ("aliases", "aliasURNs", "ignoreChanges", "replaceOnChanges", "importId", "deleteBeforeReplace", "provider")
+Answer: TypeAlias = "Callable[[str, dict[str, Any]], dict[str, Any]]"
+STACK: Final = "pulumi:pulumi:Stack"
+UNHEEDED: Final = (
+    "ignoreChanges",
+    "replaceOnChanges",
+    "importId",
+    "deleteBeforeReplace",
+    "provider",
+)
 """Options that would change what happens, and that nothing here acts upon."""
 
 
 class Calls(Mocks):
     """Answer look-ups by `call`; resources never come this way."""
 
-    def __init__(self, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(self, answer: Answer) -> None:
         """Take what answers (token, arguments)."""
         self._answer = answer
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         """Answer one look-up."""
-        return self._answer(args.token, dict(args.args)), None
+        return self._answer(args.token, dict(args.args)), []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Never called: the monitor registers resources itself."""
@@ -40,10 +47,11 @@ class Calls(Mocks):
 class Monitor(MockMonitor):
     """The SDK's mock monitor with a deployment behind it. `failures` holds what went wrong, first thing first."""
 
-    def __init__(self, deployment: Deployment, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
-        """Start with no stack and no outputs."""
+    def __init__(self, deployment: Deployment, answer: Answer, *, stack: str, project: str) -> None:
+        """Start with no outputs. `stack` and `project` go into every URN."""
         super().__init__(Calls(self._kept(answer)))
         self._deployment = deployment
+        self._prefix = f"urn:pulumi:{stack}::{project}::"
         self._stack = ""
         self.outputs: dict[str, Any] = {}
         self.failures: list[ApplyError] = []
@@ -68,12 +76,17 @@ class Monitor(MockMonitor):
             self.outputs = veil(rpc.deserialize_properties(request.outputs))
         return empty_pb2.Empty()
 
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """Return the URN as the engine builds it: the stack itself is nobody's parent in it."""
+        kinds = parent.split("::")[2] if parent and parent != self._stack else ""
+        return f"{self._prefix}{kinds}${type_}::{name}" if kinds else f"{self._prefix}{type_}::{name}"
+
     def _make(self, urn: str, request: Any) -> Any:  # noqa: ANN401 - the SDK's types
         for option in UNHEEDED:
             if getattr(request, option):
                 message = f"{request.type} {request.name}: the option {option} is not applied here"
                 raise ApplyError(message)
-        inputs = rpc.deserialize_properties(request.object)
+        inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
         registration = Registration(
             urn=urn,
             type=request.type,
