@@ -133,6 +133,12 @@ class Session:
         """Tell whether a statement of the stack file returns exactly one true."""
         return self.rows(statement) == [(True,)]
 
+    def copied(self, statement: sql.Composed) -> Iterator[bytes]:
+        """Yield what a `copy … to stdout` gives, as the server sends it."""
+        with _explained(self.where), self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for chunk in copy:
+                yield bytes(chunk)
+
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """Run what may fail without losing the transaction: a savepoint that is rolled back then."""

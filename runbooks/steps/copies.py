@@ -1,0 +1,195 @@
+"""Copies of the present, taken before it is given up: `backups/<id>/` in the ops home.
+
+backups/<id>/dump/            pg_dump's directory format: `pg_restore -l backups/<id>/dump` lists it
+backups/<id>/manifest.json    what is in it, every file with its size and SHA-256
+backups/<id>/later/*.csv      rows written between the copy and the stop of the application, one file a table
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from psycopg import sql
+
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import ActError
+from runbooks.steps.database import Server, look_at, tables, written_after
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runbooks.clients.postgres import Session
+    from runbooks.clients.postgres_programs import Programs
+
+BACKUPS: Final = "backups"
+MANIFEST: Final = "manifest.json"
+DUMP: Final = "dump"
+LATER: Final = "later"
+STAYS: Final = "the copy stays where it is: it is the way back"
+
+
+class CopiedFile(msgspec.Struct, frozen=True):
+    """One file of a copy: its size in bytes and its digest."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a copy holds. `at` is the server's clock right before the copy began; `left_out` could not be read."""
+
+    id: str
+    at: datetime
+    server: Server
+    tables: int
+    left_out: tuple[str, ...]
+    files: tuple[CopiedFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> Step:
+    """Return the step that dumps the database as it is now into `backups/<backup>/` of the ops home.
+
+    A copy is there with its manifest or not at all: it is made beside its place and then moved there.
+    """
+    place = home / BACKUPS / backup
+
+    def holds(_sight: Sight) -> Held:
+        manifest = read_manifest(place)
+        if manifest is None:
+            return No({}, f"there is no copy {place}")
+        wrong = [file.name for file in manifest.files if not _same_size(place / file.name, file.bytes)]
+        seen: dict[str, Json] = {
+            "backup": backup,
+            "folder": str(place),
+            "at": manifest.at.isoformat(),
+            "tables": manifest.tables,
+            "bytes": manifest.bytes,
+            "left_out": list(manifest.left_out),
+        }
+        return No(seen, f"copy {place}: files are missing or cut: {', '.join(wrong)}") if wrong else Yes(seen)
+
+    def act(sight: Sight) -> Json:
+        draft = place.with_name(f"{backup}.part")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True, mode=0o700)
+        with programs.database.reading() as session:
+            server, found = look_at(session), tables(session)
+        readable = [name for *name, ours in found if ours]
+        hidden = [sql.Identifier(*name).as_string(None) for *name, ours in found if not ours]
+        programs.dump(draft / DUMP, without=hidden, report=lambda files: sight.report(files, len(readable)))
+        files = tuple(_described(file, draft) for file in sorted(draft.rglob("*")) if file.is_file())
+        manifest = Manifest(backup, server.now, server, len(readable), tuple(hidden), files)
+        _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        shutil.rmtree(place, ignore_errors=True)  # one whose files were cut
+        draft.rename(place)
+        return {"bytes": manifest.bytes}
+
+    return Step(
+        name=name,
+        title=f"copy the present into {BACKUPS}/{backup}",
+        effect=Effect.WRITE,
+        holds=holds,
+        act=act,
+        undo=NoUndo(STAYS),
+        expect=2.0,
+        deadline=4 * 3600.0,
+        attempts=2,
+    )
+
+
+def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str) -> Step:
+    """Return the step that keeps the rows written since the copy began: the application was still running then.
+
+    One CSV file a table, new versions of rows included; what was deleted meanwhile is still in the copy.
+    """
+    place = home / BACKUPS / backup
+
+    def holds(_sight: Sight) -> Held:
+        note = place / LATER / MANIFEST
+        if not note.is_file():
+            return No({}, f"there is no {note}")
+        return Yes(msgspec.json.decode(note.read_bytes(), type=dict[str, Json]))
+
+    def act(_sight: Sight) -> Json:
+        manifest = read_manifest(place)
+        if manifest is None:
+            message = f"Copy {place}: expected its manifest, there is none."
+            raise ActError(message)
+        draft = place / f"{LATER}.part"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        with programs.database.reading() as session:
+            later = {found.table: found.after for found in written_after(session, manifest.at).tables}
+            names = {".".join(name): name for *name, _ in tables(session)}
+            rows: dict[str, Json] = {table: count for table, count in later.items() if count}
+            for table in rows:
+                _copy_rows(session, names[table], manifest.at, draft / f"{table.replace('/', '_')}.csv")
+        unknown: list[Json] = [table for table, count in later.items() if count is None]
+        _write(draft / MANIFEST, msgspec.json.encode({"rows": rows, "unknown": unknown}))
+        shutil.rmtree(place / LATER, ignore_errors=True)
+        draft.rename(place / LATER)
+        return None
+
+    return Step(
+        name=name,
+        title="keep the rows that were written after the copy had begun",
+        effect=Effect.WRITE,
+        holds=holds,
+        act=act,
+        undo=NoUndo(STAYS),
+        expect=0.5,
+        deadline=1800.0,
+        attempts=2,
+    )
+
+
+def read_manifest(place: Path) -> Manifest | None:
+    """Return what a copy says of itself, None where there is none or it is not readable."""
+    try:
+        return msgspec.json.decode((place / MANIFEST).read_bytes(), type=Manifest)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _copy_rows(session: Session, name: list[str], since: datetime, into: Path) -> None:
+    query = sql.SQL(
+        "copy (select * from only {} where pg_xact_commit_timestamp(xmin) > {}) to stdout (format csv, header)"
+    ).format(sql.Identifier(*name), sql.Literal(since))
+    with into.open("wb") as file:
+        for chunk in session.copied(query):
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _same_size(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _described(file: Path, folder: Path) -> CopiedFile:
+    """Return a file's size and digest, and put it on disk."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        os.fsync(content.fileno())
+    return CopiedFile(file.relative_to(folder).as_posix(), file.stat().st_size, digest)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())

@@ -1,0 +1,71 @@
+"""The database before it is given up: what is in it, what of that was written after a point, and who may look."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.model.errors import Refused, Unreachable
+from runbooks.steps.database import Server, TableRows, look_at, written_after
+from runbooks.steps.verification import Beats, last_beat
+
+if TYPE_CHECKING:
+    from infra.stack import Heartbeat
+    from runbooks.clients.postgres import Postgres
+
+NAMED: Final = 4  # tables that a plan names before it counts the rest
+
+
+class Present(msgspec.Struct, frozen=True):
+    """The server, what each table has, the newest write, the last heartbeat at or before the point."""
+
+    server: Server
+    tables: tuple[TableRows, ...]
+    newest: datetime | None
+    beats: Beats
+
+
+def read_present(database: Postgres, point: datetime, heartbeat: Heartbeat) -> Present | None:
+    """Return the database as it is, on one snapshot; None when it does not answer. Takes a scan of every table."""
+    try:
+        with database.reading() as session:
+            server = look_at(session)
+            written = written_after(session, point)
+            return Present(server, written.tables, written.newest, last_beat(session, heartbeat, point))
+    except Unreachable:
+        return None
+
+
+def check_own_address(server: Server, operators: tuple[str, ...], *, file: str) -> None:
+    """Raise Refused when stopping all others would shut us out as well, as far as the server sees us."""
+    if server.seen_as is None:
+        return
+    ours = ipaddress.ip_interface(server.seen_as).ip
+    if ours.is_global and not any(ours in ipaddress.ip_network(cidr) for cidr in operators):
+        message = (
+            f"{file}: database.operator_cidrs: expected this machine's address {ours} in {', '.join(operators)}; "
+            "the restore would shut itself out."
+        )
+        raise Refused(message, next_command=f"edit {file}")
+
+
+def losses(present: Present | None, *, restricted: bool) -> tuple[str, ...]:
+    """Say what is lost by going back, a line each: rows by table, the newest write, and what cannot be told."""
+    if present is None:
+        return ("everything written after it; how much cannot be told, the database does not answer",)
+    if not present.server.commit_times:
+        return ("everything written after it; how much cannot be told, track_commit_timestamp is off",)
+    lost = [table for table in present.tables if table.after]
+    seen = ", ".join(f"{table.table} {table.after} rows" for table in lost[:NAMED]) or "no rows"
+    if rest := lost[NAMED:]:
+        seen += f", and {sum(table.after or 0 for table in rest)} rows in {len(rest)} more tables"
+    newest = f"   newest {present.newest.astimezone(UTC):%H:%M:%S}" if present.newest and lost else ""
+    lines = [f"everything written after it. Seen now: {seen}{newest}"]
+    if unknown := [table.table for table in present.tables if table.after is None]:
+        lines.append(f"not counted: {', '.join(unknown[:NAMED])}{' …' if unknown[NAMED:] else ''}")
+    if not restricted:
+        lines.append("not stopped: whoever has the database's password; the plan has no network restrictions")
+    return tuple(lines)
