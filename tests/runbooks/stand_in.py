@@ -34,6 +34,8 @@ class StandIn:
     sick: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By version: fields of its health answer that are wrong, or `status_code`."""
     failing_paths: dict[str, int] = field(default_factory=dict)
+    lose_next_write: bool = False
+    """Whether the next write is done and its answer never comes."""
 
     def upload(self, *, message: str = "app 0123456789ab") -> str:
         """Add a version, newest first, and return its id."""
@@ -140,6 +142,9 @@ def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
                     return
             else:
                 status, answer = state.answer(self.command, self.path, body)
+                if state.lose_next_write and self.command != "GET":
+                    state.lose_next_write, self.close_connection = False, True
+                    return
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             for name, value in {"content-length": str(len(data)), **extra}.items():
