@@ -103,7 +103,7 @@ class Parts:
             earliest_point=cluster.earliest_point,
             latest_point=cluster.latest_point,
             fire_cron=self._fire_quietly,
-            database_url=self._database.url,
+            database_url=self._database.inside,
         )
 
     def _make_controls(self) -> Controls:

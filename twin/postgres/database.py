@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from twin.postgres import programs
 from twin.postgres.cluster import Cluster
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """The twin's PostgreSQL as the control planes see it. `url` is its owner's way in, through the gateway."""
+    """The twin's PostgreSQL as the control planes see it.
+
+    `url` is its owner's way in, through the gateway; `inside` is the platform's own, past the network restrictions.
+    """
 
     def __init__(self, opened: Opened, owned: Processes, public: socket.socket) -> None:
         found = programs.find(opened.home.state)
@@ -38,6 +42,7 @@ class Database:
             log=opened.home.state / "logs" / "postgres.log",
             password=self._keys.administrator,
         )
+        self.inside = f"postgresql://postgres:{self._keys.database}@/postgres?host={quote(str(sockets), safe='')}"
         self._gateway = Gateway(server.socket)
         self.cluster = Cluster(found, server, closed=self._gateway.close, opened=self._gateway.open)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,9 @@ async def backups(request: web.Request) -> web.Response:
     ends: Json = {}
     if pitr:
         points = {"earliest": engines.earliest_point(), "latest": engines.latest_point()}
-        ends = {f"{k}_physical_backup_date_unix": int(p) for k, p in points.items() if p is not None}
+        # Rounded inwards: both ends must be points that can be recovered to.
+        whole = {"earliest": math.ceil, "latest": math.floor}
+        ends = {f"{k}_physical_backup_date_unix": whole[k](p) for k, p in points.items() if p is not None}
     return ok(
         {
             "region": store.data["region"],
@@ -78,7 +81,7 @@ async def restore_pitr(request: web.Request) -> web.Response:
     if store.data["status"] not in {HEALTHY, FAILED} or store.data["recovery"]:
         raise ApiError(400, f"Project cannot be restored while it is {store.data['status']}")
     earliest = engines.earliest_point()
-    if target < 0 or target > time.time() or (earliest is not None and target < int(earliest)):
+    if target < 0 or target > time.time() or (earliest is not None and target < earliest):
         raise ApiError(422, "recovery time target is out of range")
     store.data["recovery"] = {"target": target, "begun": False}
     changed(request, f"recovery to {target} accepted")
