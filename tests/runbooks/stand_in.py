@@ -125,6 +125,7 @@ def serving() -> Iterator[StandIn]:
 def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle_one(self) -> None:
             length = int(self.headers.get("content-length") or 0)
