@@ -37,7 +37,7 @@ def query(api: httpx.Client, text: str, **more: Any) -> tuple[int, Any]:  # noqa
 def until_status(api: httpx.Client, wanted: str) -> None:
     """Wait until the project has a status, at most 20 seconds."""
     deadline = time.monotonic() + 20
-    while api.get("").json()["status"] != wanted:
+    while api.get(str(api.base_url).rstrip("/")).json()["status"] != wanted:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
