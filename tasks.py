@@ -2,6 +2,6 @@
 
 from invoke import Collection
 
-from runbooks.commands import deploy, rollback, runs, twin
+from runbooks.commands import deploy, restore, rollback, runs, twin
 
-namespace = Collection(deploy.deploy, rollback.rollback, runs, twin)
+namespace = Collection(deploy.deploy, restore.restore, rollback.rollback, runs, twin)

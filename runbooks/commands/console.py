@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import stamina.instrumentation
 
+from runbooks.clients import supabase
 from runbooks.clients.cloudflare import Cloudflare, explain
 from runbooks.clients.edge import Edge
 from runbooks.clients.postgres import Postgres
+from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
+from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
 from runbooks.commands.shelf import SHELF
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.model.errors import Exit, OpsError, Refused
-from runbooks.model.settings import is_local, load
+from runbooks.model.settings import VARIABLES, is_local, load
 from runbooks.render.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -91,6 +94,21 @@ class Console:
             twin_state=settings.twin_state if is_local(settings.stack) else None,
             redact=self.redact,
         )
+
+    @cached_property
+    def supabase(self) -> Supabase:
+        """Return the way to the project. Raises Refused without its token."""
+        stack = self.settings.stack
+        transport = self.transport("Supabase", stack.endpoints.supabase, "SUPABASE_ACCESS_TOKEN")
+        transport.explain = supabase.explain
+        return Supabase(transport, stack.database.project)
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Return the way into the database, and PostgreSQL's programs for it. Raises Refused without its URL."""
+        database = Postgres(self.settings.require("EMS_DATABASE_URL"), read_only=self.flags.dry_run)
+        environment = {name: value for name, value in self.environ.items() if name not in VARIABLES}
+        return Programs(database, self.settings.root, environment)
 
     def transport(self, provider: str, base_url: str, variable: str) -> Transport:
         """Return a door to a provider with the token of this environment variable. Raises Refused without it."""

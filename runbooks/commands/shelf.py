@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from runbooks import deploy, rollback
+from runbooks import deploy, restore, rollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,4 +38,16 @@ def _rollback(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     )
 
 
-SHELF: Final[Mapping[str, Maker]] = {deploy.NAME: _deploy, rollback.NAME: _rollback}
+def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    return restore.book(
+        console.settings,
+        console.cloudflare,
+        console.edge,
+        console.supabase,
+        console.programs,
+        arguments=msgspec.convert(arguments, restore.Arguments),
+        clock=console.clock,
+    )
+
+
+SHELF: Final[Mapping[str, Maker]] = {deploy.NAME: _deploy, restore.NAME: _restore, rollback.NAME: _rollback}

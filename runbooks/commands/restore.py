@@ -1,0 +1,46 @@
+"""`invoke restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke import task
+
+from runbooks.commands.frame import WRITING, Flags, play
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+
+@task(
+    help={
+        **WRITING,
+        "point": (
+            "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', before:<run id>."
+        ),
+        "strategy": "How: auto, pitr (the provider's recovery), dump, archive. What does not exist is refused.",
+        "without_copy": "Go on although the database does not answer and its present cannot be copied.",
+    },
+    auto_shortflags=False,
+)
+def restore(
+    _context: Context,
+    *,
+    point: str = "",
+    strategy: str = "auto",
+    without_copy: bool = False,
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Take the database back to a point in time, and prove it before anybody is served again.
+
+    Copies the present, stops the application (users get 503), recovers the whole database in place, verifies it
+    inside, and restarts the application. Changes: everything written after the point is lost; the plan names what is
+    seen of it. A failed proof leaves the application stopped and says what to do. Costs: minutes without service.
+    """
+    flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
+    play("restore", {"point": point, "strategy": strategy, "without_copy": without_copy}, flags)
