@@ -82,44 +82,48 @@ class Zones:
         sets, exists = self._look(name, kind, zone, records)
         for owner, rdtype, ttl, texts in sets:
             told.answer.append(_rrset(owner, ttl, rdtype, texts))
-        if not exists and not sets:
+        if not exists:
             told.set_rcode(dns.rcode.NXDOMAIN)
-        if not any(kind in {rdtype, "ANY"} for _, rdtype, _, _ in sets):
+        if not any(rdtype == kind for _, rdtype, _, _ in sets):
             told.authority.append(self._soa(zone, _NEGATIVE_TTL))
 
     def _look(
         self, name: str, kind: str, zone: str, records: tuple[dict[str, Any], ...]
     ) -> tuple[list[tuple[str, str, int, list[str]]], bool]:
-        """Return the answer's sets (owner, type, seconds, texts), and whether the name exists."""
+        """Return the answer's sets (owner, type, seconds, texts), and whether the name that they end at exists."""
         sets: list[tuple[str, str, int, list[str]]] = []
-        owner = name
+        owner, exists = name, True
         for _ in range(_LONGEST_CHAIN):
             held, exists = _at(owner, zone, records)
-            if owner == zone and kind in {"SOA", "NS"}:
-                texts = list(_SERVERS) if kind == "NS" else [self._soa_text(zone)]
-                return [*sets, (owner, kind, _SERVER_TTL, texts)], True
-            if kind == "A" and any(r["proxied"] for r in held if r["type"] in _ADDRESSES):
-                return [*sets, (owner, "A", _AUTOMATIC, [_EDGE])], True
-            shown = [r for r in held if not (r["proxied"] and r["type"] in _ADDRESSES)]
-            alias = next((r for r in shown if r["type"] == "CNAME"), None)
-            if alias is None or (kind == "CNAME" and owner != zone):
-                right = [r for r in shown if r["type"] == kind]
-                found = [(owner, kind, _seconds(right[0]), [_text(r) for r in right])] if right else []
-                return [*sets, *found], exists or bool(sets)
+            direct = self._direct(owner, kind, zone, held)
+            alias = next((r for r in held if r["type"] == "CNAME" and not r["proxied"]), None)
+            if direct is not None:
+                sets.append((owner, kind, *direct))
+            if direct is not None or alias is None:
+                break
             target = alias["content"].rstrip(".").lower()
             if owner == zone:  # flattened: the apex may hold no CNAME, its target's addresses stand there instead
-                others = [r for r in shown if r["type"] == kind and kind != "CNAME"]
-                if others:
-                    return [(owner, kind, _seconds(others[0]), [_text(r) for r in others])], True
                 texts = self._addresses(target, kind, records)
-                return ([(owner, kind, _seconds(alias), texts)] if texts else []), True
+                sets += [(owner, kind, _seconds(alias), texts)] if texts else []
+                break
             sets.append((owner, "CNAME", _seconds(alias), [target + "."]))
             if target.endswith(_HOSTED):
-                return [*sets, *([(target, "A", _AUTOMATIC, [_EDGE])] if kind == "A" else [])], True
+                sets += [(target, "A", _AUTOMATIC, [_EDGE])] if kind == "A" else []
+                break
             if self._zone_of(target, records) != zone:
-                return sets, True  # its own zone's servers say the rest
+                break  # its own zone's servers say the rest
             owner = target
-        return sets, True
+        return sets, exists
+
+    def _direct(self, owner: str, kind: str, zone: str, held: list[dict[str, Any]]) -> tuple[int, list[str]] | None:
+        """Return seconds and texts of what a name itself holds of this type."""
+        apex = owner == zone
+        if apex and kind in {"SOA", "NS"}:
+            return _SERVER_TTL, list(_SERVERS) if kind == "NS" else [self._soa_text()]
+        if kind == "A" and any(r["proxied"] for r in held if r["type"] in _ADDRESSES):
+            return _AUTOMATIC, [_EDGE]
+        right = [r for r in held if r["type"] == kind and not (r["proxied"] or (apex and kind == "CNAME"))]
+        return (_seconds(right[0]), [_text(r) for r in right]) if right else None
 
     def _addresses(self, target: str, kind: str, records: tuple[dict[str, Any], ...]) -> list[str]:
         if kind not in {"A", "AAAA"}:
@@ -143,10 +147,9 @@ class Zones:
         return max(fitting, key=len, default=None)
 
     def _soa(self, zone: str, ttl: int) -> dns.rrset.RRset:
-        return _rrset(zone, ttl, "SOA", [self._soa_text(zone)])
+        return _rrset(zone, ttl, "SOA", [self._soa_text()])
 
-    def _soa_text(self, zone: str) -> str:
-        del zone
+    def _soa_text(self) -> str:
         return f"{_SERVERS[0]} dns.twin.example. {self._serial} 10000 2400 604800 {_NEGATIVE_TTL}"
 
 

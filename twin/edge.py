@@ -72,7 +72,9 @@ class Edge:
         answer = self._asset(request, target) if target is not None else _error(530, 1016)
         answer.headers["cf-ray"] = ray
         served = (target.project, target.deployment) if target is not None else ("", "")
-        self._note(request, ray, served, answer.status, begun, "ok" if target is not None else "unknown host")
+        self._note(
+            request, ray, begun, served, status=answer.status, outcome="unknown host" if target is None else "ok"
+        )
         return answer
 
     async def to_script(self, request: web.Request, script: str) -> web.StreamResponse:
@@ -100,7 +102,7 @@ class Edge:
                 instance.busy -= 1
             # An answer that breaks off half-way (the client went, the process died) is logged as what it began as.
             status = answer.status if "answer" in locals() else 499
-            self._note(request, ray, (script, version), status, begun, outcome)
+            self._note(request, ray, begun, (script, version), status=status, outcome=outcome)
         return answer
 
     def _asset(self, request: web.Request, site: SiteTarget) -> web.Response:
@@ -114,7 +116,7 @@ class Edge:
         return web.Response(status=asset.status, headers=headers, body=asset.body)
 
     def _note(
-        self, request: web.Request, ray: str, served: tuple[str, str], status: int, begun: float, outcome: str
+        self, request: web.Request, ray: str, begun: float, served: tuple[str, str], *, status: int, outcome: str
     ) -> None:
         self.counts[(*served, status)] += 1
         self._lines.add(

@@ -20,7 +20,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twin.world import UnableError
 
@@ -279,7 +279,9 @@ def _unpack(package: Package, draft: Path) -> None:
         raise UnableError(message)
     unpacked = draft / "unpacked" / package.name
     with tarfile.open(archive) as tar:
-        tar.extractall(unpacked.parent / f"{unpacked.name}.tar", filter="data")
+        # Python before 3.11.4 has no filters; the archive is the pinned one, byte for byte.
+        safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(unpacked.parent / f"{unpacked.name}.tar", **safely)  # noqa: S202 - pinned, see above
     (unpacked.parent / f"{unpacked.name}.tar" / "package").rename(unpacked)
     target = _folder(package) / package.name
     target.parent.mkdir(parents=True, exist_ok=True)

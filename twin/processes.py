@@ -34,7 +34,7 @@ class Owner(NamedTuple):
 
 def birth(pid: int) -> str | None:
     """Return when a process was started, in the system's own words, or None when there is none: a pid is reused."""
-    if sys.platform == "linux":
+    if _libc is not None:
         try:
             text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:

@@ -186,6 +186,7 @@ class Cluster:
         """Take a base backup; it counts once it is whole."""
         era = self._history.era
         name = f"base-{era.timeline}-{len(self._history.bases)}"
+        shutil.rmtree(self._folder / name, ignore_errors=True)  # of an earlier try that was cut short
         try:
             await processes.run(
                 [

@@ -134,28 +134,28 @@ def _bindings(runnable: Runnable, ways: Ways, environment: dict[str, str]) -> tu
 def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: dict[str, str]) -> str | None:
     """Return a binding's value in the schema's words, or None for a type that the twin has not."""
     service = _text(f"service{number}")
+    value: str | None = None
     match given["type"]:
         case "plain_text":
-            return f"text = {_text(given['text'])}"
+            value = f"text = {_text(given['text'])}"
         case "secret_text":
             environment[f"TWIN_SECRET_{number}"] = given["text"]
-            return f'fromEnvironment = "TWIN_SECRET_{number}"'
+            value = f'fromEnvironment = "TWIN_SECRET_{number}"'
         case "json":
-            return f"json = {_text(json.dumps(given['json']))}"
+            value = f"json = {_text(json.dumps(given['json']))}"
         case "version_metadata":
             about = {"id": runnable.version, "tag": runnable.tag, "timestamp": runnable.created_on}
-            return f"json = {_text(json.dumps(about))}"
+            value = f"json = {_text(json.dumps(about))}"
         case "hyperdrive":
             origin = given["origin"]
             words = {key: origin[key] for key in ("database", "user", "password")} | {"scheme": "postgres"}
-            described = ", ".join(f"{key} = {_text(str(value))}" for key, value in words.items())
-            return f"hyperdrive = (designator = {service}, {described})"
+            described = ", ".join(f"{key} = {_text(str(held))}" for key, held in words.items())
+            value = f"hyperdrive = (designator = {service}, {described})"
         case "kv_namespace":
-            return f"kvNamespace = {service}"
+            value = f"kvNamespace = {service}"
         case "service":
-            return f"service = {service}"
-        case _:
-            return None
+            value = f"service = {service}"
+    return value
 
 
 def _service(given: dict[str, Any], ways: Ways) -> str | None:
