@@ -106,9 +106,8 @@ class Console:
     @cached_property
     def programs(self) -> Programs:
         """Return the way into the database, and PostgreSQL's programs for it. Raises Refused without its URL."""
-        database = Postgres(self.settings.require("EMS_DATABASE_URL"), read_only=self.flags.dry_run)
         environment = {name: value for name, value in self.environ.items() if name not in VARIABLES}
-        return Programs(database, self.settings.root, environment)
+        return Programs(self.postgres, self.settings.root, environment)
 
     def transport(self, provider: str, base_url: str, variable: str) -> Transport:
         """Return a door to a provider with the token of this environment variable. Raises Refused without it."""

@@ -57,6 +57,13 @@ class Manifest(msgspec.Struct, frozen=True):
         return sum(file.bytes for file in self.files)
 
 
+class Later(msgspec.Struct, frozen=True):
+    """The rows that were kept beside a copy, by table, and the tables of which it could not be told."""
+
+    rows: dict[str, int]
+    unknown: tuple[str, ...]
+
+
 def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> Step:
     """Return the step that dumps the database as it is now into `backups/<backup>/` of the ops home.
 
@@ -119,7 +126,8 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
         note = place / LATER / MANIFEST
         if not note.is_file():
             return No({}, f"there is no {note}")
-        return Yes(msgspec.json.decode(note.read_bytes(), type=dict[str, Json]))
+        later = msgspec.json.decode(note.read_bytes(), type=Later)
+        return Yes({"folder": str(place / LATER), "rows": dict(later.rows), "unknown": list(later.unknown)})
 
     def act(_sight: Sight) -> Json:
         manifest = read_manifest(place)
@@ -132,11 +140,11 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
         with programs.database.reading() as session:
             later = {found.table: found.after for found in written_after(session, manifest.at).tables}
             names = {".".join(name): name for *name, _ in tables(session)}
-            rows: dict[str, Json] = {table: count for table, count in later.items() if count}
+            rows = {table: count for table, count in later.items() if count}
             for table in rows:
                 _copy_rows(session, names[table], manifest.at, draft / f"{table.replace('/', '_')}.csv")
-        unknown: list[Json] = [table for table, count in later.items() if count is None]
-        _write(draft / MANIFEST, msgspec.json.encode({"rows": rows, "unknown": unknown}))
+        unknown = tuple(table for table, count in later.items() if count is None)
+        _write(draft / MANIFEST, msgspec.json.encode(Later(rows, unknown)))
         shutil.rmtree(place / LATER, ignore_errors=True)
         draft.rename(place / LATER)
         return None
