@@ -79,8 +79,51 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
         process.stdout.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def database(twin: Twin) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Give a connection as the project's owner."""
     with psycopg.connect(twin.database, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="package")
+def api(twin: Twin) -> Iterator[httpx.Client]:
+    """Release the API on the twin, as the Pulumi program binds it, and give a client that reaches it at the edge."""
+    bundle = [sys.executable, "-m", "twin", "bundle", str(EXAMPLE / "api" / "src" / "index.js")]
+    module = subprocess.run(bundle, check=True, capture_output=True).stdout
+    account = f"/accounts/{twin.says['account']}"
+    origin = httpx.URL(twin.database)
+    hyperdrive = twin.cloudflare(
+        "POST",
+        f"{account}/hyperdrive/configs",
+        json={
+            "name": "ems-db",
+            "origin": {
+                "scheme": "postgres",
+                "host": origin.host,
+                "port": origin.port,
+                "database": origin.path.lstrip("/"),
+                "user": origin.username,
+                "password": origin.password,
+            },
+        },
+    )
+    metadata = {
+        "main_module": "index.js",
+        "compatibility_date": "2026-04-01",
+        "compatibility_flags": ["nodejs_compat"],
+        "bindings": [
+            {"type": "hyperdrive", "name": "DB", "id": hyperdrive["id"]},
+            {"type": "version_metadata", "name": "VERSION"},
+        ],
+    }
+    files = {
+        "metadata": (None, json.dumps(metadata), "application/json"),
+        "index.js": ("index.js", module, "application/javascript+module"),
+    }
+    twin.cloudflare("PUT", f"{account}/workers/scripts/{SCRIPT}", files=files)
+    (zone,) = twin.cloudflare("GET", "/zones?name=ems.example")
+    domain = {"hostname": HOST, "service": SCRIPT, "zone_id": zone["id"], "environment": "production"}
+    twin.cloudflare("PUT", f"{account}/workers/domains", json=domain)
+    with httpx.Client(base_url=twin.says["edge"], headers={"Host": HOST}, timeout=20) as client:
+        yield client

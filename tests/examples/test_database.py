@@ -80,9 +80,10 @@ def test_new_rows_follow_the_last(database: Connection) -> None:
 
 
 def test_statistics_and_the_materialised_view_are_filled(database: Connection) -> None:
-    """The planner knows the tables, and the monthly view counts every booking."""
+    """The planner knows the tables, and the monthly view counts every generated booking."""
     assert one(database, "select reltuples > 1000 from pg_class where oid = 'public.bookings'::regclass")
-    assert one(database, "select sum(bookings) = (select count(*) from public.bookings) from public.monthly_activity")
+    generated = one(database, "select count(*) from public.bookings where created_at < '2026-01-01'")
+    assert one(database, "select sum(bookings)::bigint from public.monthly_activity") == generated
 
 
 def test_truncating_bookings_loses_what_depends_on_them(database: Connection) -> None:

@@ -3,6 +3,9 @@ import { Problem } from "./answers.js";
 
 const MAX_BYTES = 64 * 1024;
 
+/** A body that is too large is read on up to here: a caller who is still sending would miss an earlier answer. */
+const DRAIN_BYTES = 1024 * 1024;
+
 /** Read a JSON body; give the value and its bytes' SHA-256 in hexadecimal. */
 export async function readJson(request) {
   const type = request.headers.get("content-type") ?? "";
@@ -28,13 +31,14 @@ function parse(bytes) {
 
 async function readBytes(request) {
   const tooLarge = () => new Problem(413, "body_too_large", `Le corps dépasse ${MAX_BYTES} octets.`);
-  if (Number(request.headers.get("content-length")) > MAX_BYTES) throw tooLarge();
+  if (Number(request.headers.get("content-length")) > DRAIN_BYTES) throw tooLarge();
   const chunks = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.length;
-    if (size > MAX_BYTES) throw tooLarge();
-    chunks.push(chunk);
+    if (size > DRAIN_BYTES) break;
+    if (size <= MAX_BYTES) chunks.push(chunk);
   }
+  if (size > MAX_BYTES) throw tooLarge();
   return Buffer.concat(chunks);
 }

@@ -6,11 +6,11 @@ import { validate } from "./validation.js";
 
 /** Create a row from the body; with an `Idempotency-Key`, at most once. Answers 201 after the commit. */
 export const create = (name, resource) => async (call) => {
+  const key = keyOf(call.request);
   const { value, hash } = await readJson(call.request);
   const checked = validate(resource.fields, value);
   const { row, parts } = resource.split ? resource.split(checked) : { row: checked, parts: [] };
   const insert = (tx) => insertAudited(tx, { resource, row, parts, action: `create ${name}`, call });
-  const key = keyOf(call.request);
   const { body, replayed } = await transaction(call.sql, async (tx) =>
     key === null ? { body: await insert(tx) } : once(tx, { key, route: `POST /api/${name}`, hash, call }, insert),
   );
