@@ -39,7 +39,8 @@ def apply_program(pulumi: Pulumi, cloudflare: Cloudflare, worker: str, *, resour
 
         def report(change: Change) -> None:
             done.append(change)
-            sight.report(len(done), max(resources, len(done)))
+            if resources:
+                sight.report(len(done), max(resources, len(done)))
 
         applied = pulumi.up(report)
         outputs = msgspec.to_builtins(applied.outputs)
