@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.twin.cloudflare.conftest import SOURCE
+from twin.world import WorkerTarget
 
 if TYPE_CHECKING:
     from tests.twin.cloudflare.conftest import Plane
@@ -262,8 +263,29 @@ def test_settings_are_changed_by_a_new_version_while_the_newest_is_live(plane: P
     files = {"settings": (None, json.dumps({"compatibility_date": "2026-05-01"}))}
     assert plane.ask("PATCH", "workers/scripts/api/settings", files=files)["compatibility_date"] == "2026-05-01"
     assert plane.ask("GET", "workers/scripts/api/secrets") == [{"name": "KEY", "type": "secret_text"}]
+    listed = {"bindings": [{"type": "secret_text", "name": "KEY"}, secret("NEW", "n")]}
+    plane.ask("PATCH", "workers/scripts/api/settings", files={"settings": (None, json.dumps(listed))})
+    live = plane.routing.runnable("api", plane.routing.live("api")[0][0])
+    assert [binding["text"] for binding in live.bindings] == ["v", "n"]
     plane.deploy("api", first)
     assert plane.refused("PATCH", "workers/scripts/api/settings", files=files)[:2] == (400, 10214)
+
+
+def test_a_renamed_worker_keeps_its_hosts(plane: Plane) -> None:
+    """Routes, domains and the live version follow the new name; a taken name is refused."""
+    worker = plane.worker()
+    version = plane.version(worker)
+    plane.deploy("api", version)
+    plane.ask("PUT", "workers/domains", json={"hostname": "api.example.com", "service": "api"})
+    plane.worker("other")
+    assert plane.refused("PUT", f"workers/workers/{worker}", json={"name": "other"})[:2] == (400, 10021)
+    plane.ask("PATCH", f"workers/workers/{worker}", json={"name": "new"})
+    target = plane.routing.target("api.example.com", "/")
+    assert isinstance(target, WorkerTarget)
+    assert (target.script, target.split) == ("new", ((version, 100.0),))
+    assert plane.noted.switched == ["api", "new", "api"]
+    plane.ask("DELETE", "workers/services/new?force=true")
+    assert plane.routing.target("api.example.com", "/") is None
 
 
 def test_deleting_a_worker_takes_everything_with_it(plane: Plane) -> None:

@@ -78,10 +78,27 @@ def remove(store: Store, worker: Json) -> None:
             records.pop(domain["record"], None)
 
 
-def named(store: Store, body: Json, *, other_than: str = "") -> None:
-    """Refuse a name that another Worker has."""
-    if any(w["name"] == body["name"] and w["id"] != other_than for w in store.workers()):
-        raise ApiError(400, 10021, f"A Worker named '{body['name']}' already exists on your account.")
+def rename(store: Store, worker: Json, name: str) -> None:
+    """Give a Worker another name, in its routes and custom domains too; 400 when another has it."""
+    if any(other["name"] == name and other is not worker for other in store.workers()):
+        raise ApiError(400, 10021, f"A Worker named '{name}' already exists on your account.")
+    for route in (route for zone in store.zones() for route in zone["routes"].values()):
+        if route.get("script") == worker["name"]:
+            route["script"] = name
+    for domain in store.data["domains"].values():
+        if domain["service"] == worker["name"]:
+            domain["service"] = name
+    worker["name"] = name
+
+
+async def settle(request: web.Request, worker: Json, name: str) -> None:
+    """Rename when the name is another, and let the engines serve the new one and end the old one."""
+    old = worker["name"]
+    if name == old:
+        return
+    rename(store_of(request), worker, name)
+    for script in (name, old):
+        await request.app[ENGINES].switch(script)
 
 
 async def post(request: web.Request) -> web.Response:
@@ -109,7 +126,7 @@ async def put(request: web.Request) -> web.Response:
     store, body = store_of(request), await read(request)
     worker = store.worker(request.match_info["worker"])
     required(body, "name")
-    named(store, body, other_than=worker["id"])
+    await settle(request, worker, body["name"])
     change(worker, body)
     changed(request, f"worker {worker['name']} changed")
     return ok(show(worker))
@@ -120,7 +137,7 @@ async def patch(request: web.Request) -> web.Response:
     store, body = store_of(request), await read(request)
     worker = store.worker(request.match_info["worker"])
     whole = {key: worker[key] for key in SETTABLE} | body
-    named(store, whole, other_than=worker["id"])
+    await settle(request, worker, whole["name"])
     change(worker, whole)
     changed(request, f"worker {worker['name']} changed")
     return ok(show(worker))

@@ -161,11 +161,20 @@ async def patch_settings(request: web.Request) -> web.Response:
             sent = json.loads(await part.read(decode=True))
     inherited = [{"type": "inherit", "name": b["name"]} for b in newest["bindings"]]
     body = {key: newest.get(key) for key in ("main_module", "compatibility_date", "compatibility_flags", "limits")}
+    if "bindings" in sent:  # here, unlike in an upload, a binding of name and type alone keeps its value
+        sent["bindings"] = [known(newest, binding) for binding in sent["bindings"]]
     body |= {"bindings": inherited} | sent
     version = await release(request, worker, body, newest["modules"], strict=True)
     apply_settings(worker, sent)
     changed(request, f"settings of {worker['name']} changed: version {version['id']} 100%")
     return ok(show_settings(worker))
+
+
+def known(newest: Json, binding: Json) -> Json:
+    """Return an `inherit` binding for one that is sent by name and type only, as `wrangler secret bulk` does."""
+    bare = {"type": binding.get("type"), "name": binding.get("name")}
+    have = [{"type": b["type"], "name": b["name"]} for b in newest["bindings"]]
+    return {"type": "inherit", "name": binding["name"]} if binding == bare and bare in have else binding
 
 
 async def get_script_settings(request: web.Request) -> web.Response:
@@ -218,6 +227,7 @@ ROUTES = (
     Route("PUT", SCRIPT, put, "recorded wrangler 4.86 and provider requests"),
     Route("DELETE", SCRIPT, delete, "recorded provider requests"),
     Route("GET", ACCOUNT + "/services/{script}", get_service, "recorded wrangler 4.86"),
+    Route("DELETE", ACCOUNT + "/services/{script}", delete, "wrangler 4.86, run against the twin"),
     Route("GET", SCRIPT + "/settings", get_settings, "recorded wrangler 4.86"),
     Route("PATCH", SCRIPT + "/settings", patch_settings, "wrangler source; issue on 10214"),
     Route("GET", SCRIPT + "/script-settings", get_script_settings, "official SDK"),
