@@ -2,6 +2,8 @@
 
 from invoke import Collection
 
-from runbooks.commands import deploy, restore, rollback, runs, twin
+from runbooks.commands import deploy, drill, postmortem, restore, rollback, runs, twin
 
-namespace = Collection(deploy.deploy, restore.restore, rollback.rollback, runs, twin)
+namespace = Collection(
+    deploy.deploy, drill.drill, postmortem.postmortem, restore.restore, rollback.rollback, runs, twin
+)

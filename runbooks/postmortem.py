@@ -1,6 +1,6 @@
 """Write a run's post-mortem beside its journal. Reads the journal and a drill's evidence; changes nothing else.
 
-Doing it again gives the same bytes: what is in the files comes from what was recorded, never from the moment of writing.
+Doing it again gives the same bytes: all of it comes from what was recorded, nothing from the moment of writing.
 """
 
 from __future__ import annotations

@@ -7,8 +7,11 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Final
+
+from runbooks.model.errors import CheckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 GRACE: Final = 10.0  # seconds between asking a program to stop and ending it
+LONGEST_PRINT: Final = 120.0  # seconds for a program that only prints
 TAIL: Final = 2000  # characters of a program's error output that an error shows
 
 
@@ -83,6 +87,30 @@ def lines(child: subprocess.Popen[bytes], *, seconds: float) -> Iterator[bytes]:
             return
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
+
+
+def printed(
+    words: Sequence[str], *, folder: Path, environment: Mapping[str, str], seconds: float = LONGEST_PRINT
+) -> bytes:
+    """Return all that a program prints; `python` as its first word means the interpreter that runs us.
+
+    Raises CheckError with the end of its error output unless it ends with 0 within `seconds`.
+    """
+    arguments = [sys.executable if words[0] == "python" else words[0], *words[1:]]
+    with tempfile.TemporaryFile() as stderr:
+        program = start(arguments, folder=folder, environment=environment, stderr=stderr)
+        try:
+            text = b"\n".join(lines(program, seconds=seconds))
+            code = program.wait(GRACE)
+        except (TimeoutError, subprocess.TimeoutExpired):
+            message = f"{' '.join(words)}: expected its end within {seconds:.0f} s, got none; it was stopped."
+            raise CheckError(message) from None
+        finally:
+            stop(program)
+        if code:
+            message = f"{' '.join(words)}: expected exit 0, got {code}: {tail(stderr)}"
+            raise CheckError(message)
+    return text
 
 
 def tail(stderr: IO[bytes]) -> str:

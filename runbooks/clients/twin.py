@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,6 +189,20 @@ def stop(state: Path, *, seconds: float = child.GRACE) -> bool:
         time.sleep(0.05)
     message = f"Twin on {state}: expected process {found.pid} to end within {seconds:.0f} s, it is still there."
     raise NotSo(message, next_command=f"kill -9 {found.pid}")
+
+
+def discard(state: Path) -> None:
+    """Remove a twin that doesn't run any more: its folder, and the database that it may have put elsewhere.
+
+    Raises Refused while it runs.
+    """
+    if running(state) is not None:
+        message = f"Twin on {state}: expected it to be stopped, it runs; nothing was removed."
+        raise Refused(message)
+    elsewhere = state / "postgres.json"
+    if elsewhere.is_file():
+        shutil.rmtree(msgspec.json.decode(elsewhere.read_bytes(), type=dict[str, str])["folder"], ignore_errors=True)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 @dataclass(frozen=True)

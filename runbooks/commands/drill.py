@@ -1,0 +1,53 @@
+"""`invoke drill`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke import task
+
+from runbooks.commands.frame import READING, Flags, perform
+
+if TYPE_CHECKING:
+    from invoke import Context
+
+    from runbooks.commands.console import Console
+    from runbooks.model.errors import Exit
+
+
+@task(
+    auto_shortflags=False,
+    positional=["names"],
+    iterable=["names"],
+    help={
+        **READING,
+        "names": "Which drills; without a name all of them.",
+        "all": "All drills (the same as no name).",
+        "list": "Print the names of the drills and what each does, and stop.",
+        "junit": "Write the result as JUnit XML into this file as well.",
+    },
+)
+def drill(
+    _context: Context,
+    names: list[str],
+    *,
+    all: bool = False,  # noqa: A002 - the flag's name
+    list: bool = False,  # noqa: A002 - the flag's name
+    junit: str = "",
+    stack: str = "twin",
+    json: bool = False,
+) -> None:
+    """Break a fresh local twin while it is in use, let the real runbooks repair it, measure recovery and loss.
+
+    Changes nothing but a twin of its own on free ports, which is gone afterwards; the evidence stays in the ops home.
+    Exit 0 only when every drill is proven. Costs: about half a minute; the first time the engines are fetched.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import drilling
+
+        if list:
+            return drilling.listed(console)
+        return drilling.drill(console, [] if all else names, junit=junit)
+
+    perform(Flags(stack, json=json), work)

@@ -1,0 +1,105 @@
+"""One twin stack with everything that acts on it: what a command has in production, a drill has on its own twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runbooks.clients import cloudflare, supabase
+from runbooks.clients.cloudflare import Cloudflare
+from runbooks.clients.edge import Edge
+from runbooks.clients.postgres import Postgres
+from runbooks.clients.postgres_programs import Programs
+from runbooks.clients.pulumi import Pulumi
+from runbooks.clients.supabase import Supabase
+from runbooks.clients.transport import Transport
+from runbooks.engine.redaction import Redactor
+from runbooks.engine.runner import Runner
+from runbooks.model.errors import Refused
+from runbooks.model.settings import VARIABLES, is_local, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runbooks.engine.runner import Show
+    from runbooks.model.settings import Settings
+
+
+def utc_now() -> datetime:
+    """Return the present, in UTC."""
+    return datetime.now(UTC)
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the providers' secrets: a drill breaks things, it must not hold a real key."""
+    return {name: value for name, value in environ.items() if name not in VARIABLES}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stack's settings, its clients, and what runs books on it."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    redact: Redactor
+    cloudflare: Cloudflare
+    supabase: Supabase
+    edge: Edge
+    postgres: Postgres
+    programs: Programs
+    pulumi: Pulumi
+    runner: Runner
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.cloudflare.transport.close()
+        self.supabase.transport.close()
+        self.edge.close()
+
+
+def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str) -> Site:
+    """Return the way to the twin of this stack file. Raises Refused unless all of it is on this machine."""
+    plain = without_secrets(environ)
+    settings = load(str(stack_file), root=root, environ=plain)
+    postgres = Postgres(settings.require("EMS_DATABASE_URL"))
+    if not (is_local(settings.stack) and postgres.is_local):
+        message = (
+            f"{stack_file}: a drill breaks what it works on; expected a twin on this machine, got other addresses."
+        )
+        raise Refused(message)
+    stack, redact = settings.stack, Redactor(settings.secrets())
+    to_cloudflare = Transport(
+        "Cloudflare", stack.base_url, settings.require("CLOUDFLARE_API_TOKEN"), explain=cloudflare.explain
+    )
+    to_supabase = Transport(
+        "Supabase", stack.endpoints.supabase, settings.require("SUPABASE_ACCESS_TOKEN"), explain=supabase.explain
+    )
+    return Site(
+        settings=settings,
+        environ=plain,
+        redact=redact,
+        cloudflare=Cloudflare(to_cloudflare, stack.account),
+        supabase=Supabase(to_supabase, stack.database.project),
+        edge=Edge(stack.endpoints.edge),
+        postgres=postgres,
+        programs=Programs(postgres, settings.root, plain),
+        pulumi=Pulumi(
+            stack=settings.name,
+            stack_file=settings.file,
+            root=settings.root,
+            environment={**plain, **settings.environment},
+            twin_state=settings.twin_state,
+            redact=redact,
+        ),
+        runner=Runner(
+            home=settings.home,
+            stack=settings.name,
+            stack_argument=settings.argument,
+            actor=actor,
+            show=show,
+            redact=redact,
+            clock=utc_now,
+        ),
+    )

@@ -1,0 +1,190 @@
+"""Set the stage: a fresh twin on free ports, an own stack file, data, and a release; none of it outlives the drill."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ruamel.yaml import YAML
+
+from runbooks import deploy
+from runbooks.clients import twin
+from runbooks.drills.site import Site, open_site, utc_now, without_secrets
+from runbooks.engine.runner import Consent
+from runbooks.model.errors import Exit, NotSo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from runbooks.clients.twin import Addresses
+    from runbooks.engine.runner import Outcome, Show
+    from runbooks.model.settings import Settings
+
+FOLDER: Final = "drills"
+OWNER: Final = "pid"
+STATE: Final = "twin"
+
+
+@dataclass
+class Phases:
+    """Seconds by phase, in the order in which they ended."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Take the time of a block."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running twin with a deployed release. `folder` is the drill's own ops home; it stays, the twin does not."""
+
+    site: Site
+    folder: Path
+    addresses: Addresses
+    phases: Phases
+    show: Show
+    actor: str
+
+    def site_of(self, stack_file: Path) -> Site:
+        """Return the same twin by another stack file."""
+        site = self.site
+        return open_site(stack_file, root=site.settings.root, environ=site.environ, show=self.show, actor=self.actor)
+
+
+def release(site: Site, *, reason: str) -> Outcome:
+    """Deploy by the real book."""
+    arguments = deploy.Arguments(preview=False)
+    book = deploy.book(site.settings, site.cloudflare, site.edge, site.pulumi, arguments=arguments, clock=utc_now)
+    return site.runner.run(book, arguments={"preview": False}, consent=Consent(yes=True, reason=reason))
+
+
+@contextmanager
+def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str, phases: Phases) -> Iterator[Stage]:
+    """Start a twin, load schema and seed, deploy; when the block ends, stop it and remove it.
+
+    Raises NotSo when the release does not come up, Refused when the engines cannot be fetched.
+    """
+    with phases.measured("install"):
+        twin.install(root=base.root, environment=environ)
+    folder = _own_folder(base.home)
+    state = folder / STATE
+    with phases.measured("cold start"):
+        with phases.measured("twin"):
+            process = twin.start(
+                state=state,
+                account=base.stack.account,
+                zone=base.stack.zone,
+                project=base.stack.database.project,
+                root=base.root,
+                environment=without_secrets(environ),
+            )
+        site: Site | None = None
+        try:
+            stack_file = write_stack(base, folder, process.addresses)
+            site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor)
+            _fill_and_release(site, phases)
+        except BaseException:
+            _strike(process, site, state)
+            raise
+    try:
+        yield Stage(site, folder, process.addresses, phases, show, actor)
+    finally:
+        with phases.measured("stop"):
+            _strike(process, site, state)
+
+
+def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: list[str] | None = None) -> Path:
+    """Write a copy of a stack file that names this twin, in `folder`; `build` replaces how the API is built."""
+    yaml = YAML()
+    document: dict[str, Any] = yaml.load(base.file.read_text("utf-8"))
+    config = document["config"]
+    config["cloudflare:baseUrl"] = addresses.cloudflare
+    config["ems-ops:endpoints"] = {
+        "supabase": addresses.supabase,
+        "edge": addresses.edge,
+        "resolver": addresses.dns,
+    }
+    config["ems-ops:database"]["operator_cidrs"] = ["127.0.0.1/32"]
+    config["ems-ops:ops_home"] = str(_home_of(base, folder))
+    config["ems-ops:twin"]["state"] = str(_home_of(base, folder) / STATE)
+    config["ems-ops:pins"] = {}
+    if build is not None:
+        config["ems-ops:api"]["build"] = build
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "Pulumi.twin.yaml"
+    with file.open("w", encoding="utf-8") as out:
+        yaml.dump(document, out)
+    return file
+
+
+def sweep(home: Path) -> None:
+    """Remove the twins that killed drills left in this ops home."""
+    for folder in sorted((home / FOLDER).glob("*")):
+        owner, state = folder / OWNER, folder / STATE
+        if owner.is_file() and _alive(int(owner.read_text() or "0")):
+            continue
+        if state.is_dir() and twin.running(state) is None:
+            twin.discard(state)
+
+
+def _home_of(base: Settings, folder: Path) -> Path:
+    """Return the drill's own ops home: the folder directly in `drills/` that `folder` is or lies in."""
+    drills = base.home / FOLDER
+    return drills / folder.relative_to(drills).parts[0] if folder.is_relative_to(drills) else base.home
+
+
+def _own_folder(home: Path) -> Path:
+    sweep(home)
+    folder = home / FOLDER / f"{utc_now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    (folder / OWNER).write_text(str(os.getpid()))
+    return folder
+
+
+def _fill_and_release(site: Site, phases: Phases) -> None:
+    """Load the schema, then the data while the program is imported; the release's own proof needs both."""
+    database = site.settings.stack.database
+    with phases.measured("schema"):
+        site.programs.run_script(site.settings.root / database.schema)
+    with ThreadPoolExecutor(1) as pool:
+        seeding = pool.submit(_seed, site, phases)
+        with phases.measured("deploy"):
+            outcome = release(site, reason="the drill's first release")
+        seeding.result()
+    if outcome.exit is not Exit.DONE:
+        message = f"The drill's first release did not come up: {outcome.text} (journal {outcome.journal})"
+        raise NotSo(message, next_command=outcome.next_command)
+
+
+def _seed(site: Site, phases: Phases) -> None:
+    with phases.measured("seed"):
+        site.programs.run_stream(site.settings.stack.database.seed)
+
+
+def _strike(process: twin.TwinProcess, site: Site | None, state: Path) -> None:
+    if site is not None:
+        site.close()
+    process.stop()
+    twin.discard(state)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0

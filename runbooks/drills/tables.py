@@ -1,0 +1,56 @@
+"""Take pictures of tables: fingerprints of every row, the rows themselves, counts. Only reads.
+
+Table and column names are the stack file's own, whose SQL runs as it stands there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runbooks.drills.ledger import Snapshot
+from runbooks.steps.database import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from infra.stack import Workload
+    from runbooks.clients.postgres import Postgres
+
+
+def fingerprints(postgres: Postgres, workload: Workload) -> dict[str, str]:
+    """Return a fingerprint of each row of the workload's table by its key."""
+    with postgres.reading() as session:
+        query = f"select {workload.key}::text, md5(t::text) from {workload.table} t"  # noqa: S608 - see above
+        return dict(session.rows(query))
+
+
+def snapshot(postgres: Postgres, workload: Workload, *, before: Mapping[str, str]) -> Snapshot:
+    """Return the workload's table now: every fingerprint, and the content of rows that were not there `before`."""
+    with postgres.reading() as session:
+        query = f"select {workload.key}::text, md5(t::text), to_jsonb(t) from {workload.table} t"  # noqa: S608 - see above
+        found = session.rows(query)
+    rows: dict[str, dict[str, Any]] = {key: row for key, _, row in found if key not in before}
+    return Snapshot({key: fingerprint for key, fingerprint, _ in found}, rows)
+
+
+def row_counts(postgres: Postgres) -> dict[str, int]:
+    """Return how many rows each table has that we may read, all on one snapshot."""
+    with postgres.reading() as session:
+        names = [f'"{schema}"."{name}"' for schema, name, readable in tables(session) if readable]
+        return {name.replace('"', ""): int(session.value(f"select count(*) from {name}")) for name in names}  # noqa: S608 - names from the catalog
+
+
+def last_rewrite(postgres: Postgres, table: str) -> datetime | None:
+    """Return when the table was last truncated, created or altered, by the commit time of its catalog entry.
+
+    None when the table is gone, or the server keeps no commit times. (PostgreSQL 18: a truncate writes a new
+    `relfilenode` into pg_class in its own transaction; vacuum and analyze update in place and leave xmin alone.)
+    """
+    with postgres.reading() as session:
+        if session.value("show track_commit_timestamp") != "on":
+            return None
+        found: datetime | None = session.value(
+            "select pg_xact_commit_timestamp(xmin) from pg_class where oid = to_regclass(%s)", (table,)
+        )
+        return found
