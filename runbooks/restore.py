@@ -20,7 +20,7 @@ from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window, distance, parse
 from runbooks.model.timepoint_refusals import Asker, PointRefused
-from runbooks.steps.copies import BACKUPS, copy_present, keep_later_writes
+from runbooks.steps.copies import copy_present, keep_later_writes, way_back
 from runbooks.steps.database import end_other_sessions
 from runbooks.steps.edge import edge_answers, smoke_passes
 from runbooks.steps.journals import first_change, left_stopped
@@ -107,6 +107,8 @@ class Restore:
         present = self.present
         if present is None:
             self.check_without_database(backups)
+        else:
+            self.programs.find("pg_dump")
         former = left_stopped(self.settings.home, NAME, self.settings.name, Facts)
         restrictions = self.supabase.restrictions()
         live = serving_release(self.cloudflare, self.worker) or (former.live if former else None)
@@ -180,30 +182,24 @@ class Restore:
 
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application is stopped: at the edge, at the database's door, and inside."""
-        stack, database = self.settings.stack, self.programs.database
-        health, here = stack.api.health, facts.present is not None
+        api, here = self.settings.stack.api, facts.present is not None
         steps = [
             route_traffic(
                 self.cloudflare, self.worker, to=facts.maintenance, back_to=facts.live, what=NAME,
                 name="stop traffic", title=f"stop traffic and scheduled work of {self.worker} (maintenance version)",
             ),
-            edge_is_stopped(self.edge, stack.api.host, health.path, version=facts.maintenance, name="see it stopped"),
+            edge_is_stopped(self.edge, api.host, api.health.path, version=facts.maintenance, name="see it stopped"),
         ]  # fmt: skip
         if facts.allowed is not None:
-            still = self.can_connect if here else lambda: None
-            title = f"let only {', '.join(self.operators.all)} connect to the database"
             steps.append(
                 allow(
-                    self.supabase,
-                    self.operators,
-                    back_to=facts.allowed,
-                    still=still,
-                    name="stop connections",
-                    title=title,
+                    self.supabase, self.operators, back_to=facts.allowed, name="stop connections",
+                    title=f"let only {', '.join(self.operators.all)} connect to the database",
+                    still=self.can_connect if here else lambda: None,
                 )
-            )
+            )  # fmt: skip
         if facts.present is not None:
-            steps.append(end_other_sessions(database, name="end sessions"))
+            steps.append(end_other_sessions(self.programs.database, name="end sessions"))
             if facts.present.server.commit_times:
                 later = keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes")
                 steps.append(later)
@@ -266,11 +262,7 @@ class Restore:
         """Return in words how a restore is itself taken back."""
         if facts.present is None:
             return "the present could not be copied: there is no way back"
-        dump = self.settings.home / BACKUPS / facts.backup / "dump"
-        return (
-            "the copy of the present is the way back: pg_restore --clean --if-exists --single-transaction "
-            f'--dbname="$EMS_DATABASE_URL" {shlex.quote(str(dump))}'
-        )
+        return f"the copy of the present is the way back: {way_back(self.settings.home, facts.backup)}"
 
     def summary(self, facts: Facts) -> str:
         """Return what is restored, to when, and what is kept."""

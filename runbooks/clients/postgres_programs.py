@@ -88,10 +88,28 @@ class Programs:
             watch=lambda: report(len(list(into.glob("*.dat*"))) if into.is_dir() else 0),
         )
 
+    def contents(self, dump: Path) -> tuple[str, ...]:
+        """Return the table of contents of a dump in directory format, a line an object, its owner last.
+
+        Raises ActError when it cannot be read.
+        """
+        words = [str(self.find("pg_restore")), "--list", str(dump)]
+        with tempfile.TemporaryFile() as stderr:
+            program = child.start(words, folder=self.folder, environment=self._environment(), stderr=stderr)
+            try:
+                lines = [line.decode("utf-8", "replace") for line in child.lines(program, seconds=LONGEST)]
+                code = program.wait(child.GRACE)
+            finally:
+                child.stop(program)
+            if code:
+                message = f"{dump}: expected a dump, pg_restore cannot read it: {child.tail(stderr)}"
+                raise ActError(message)
+        return tuple(line for line in lines if line and not line.startswith(";"))
+
     def _run(self, name: str, arguments: Sequence[str], *, what: str, watch: Callable[[], None] = lambda: None) -> None:
         address, password = self.database.address()
-        words = [str(self._program(name)), *arguments, f"--dbname={address}"]
-        environment = {**self.environment, "PGPASSWORD": password}
+        words = [str(self.find(name)), *arguments, f"--dbname={address}"]
+        environment = {**self._environment(), "PGPASSWORD": password}
         until = time.monotonic() + LONGEST
         with tempfile.TemporaryFile() as stderr:
             program = child.start(words, folder=self.folder, environment=environment, stderr=stderr)
@@ -106,8 +124,12 @@ class Programs:
                 message = f"Database {self.database.where}: {what} by {name} failed (exit {code}): {said}"
                 raise (Unreachable if NOT_THERE.search(said) else ActError)(message)
 
-    def _program(self, name: str) -> Path:
-        """Return the program to use. Raises Refused with the command that installs one."""
+    def _environment(self) -> dict[str, str]:
+        """Return what a program sees: nothing of the operator's own PostgreSQL settings."""
+        return {name: value for name, value in self.environment.items() if not name.startswith("PG")}
+
+    def find(self, name: str) -> Path:
+        """Return the program to use. Raises Refused with the command that installs one, Unreachable."""
         if self.database.is_local:
             return _own(name)
         with self.database.reading() as session:

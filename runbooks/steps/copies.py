@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 BACKUPS: Final = "backups"
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"
+OWN: Final = "own.list"
 LATER: Final = "later"
 STAYS: Final = "the copy stays where it is: it is the way back"
 
@@ -91,10 +93,12 @@ def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> S
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True, mode=0o700)
         with programs.database.reading() as session:
-            server, found = look_at(session), tables(session)
+            server, found, role = look_at(session), tables(session), session.value("select current_user")
         readable = [name for *name, ours in found if ours]
         hidden = [sql.Identifier(*name).as_string(None) for *name, ours in found if not ours]
         programs.dump(draft / DUMP, without=hidden, report=lambda files: sight.report(files, len(readable)))
+        own = [line for line in programs.contents(draft / DUMP) if _is_own(line, role)]
+        _write(draft / OWN, "\n".join([*own, ""]).encode())
         files = tuple(_described(file, draft) for file in sorted(draft.rglob("*")) if file.is_file())
         manifest = Manifest(backup, server.now, server, len(readable), tuple(hidden), files)
         _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
@@ -162,6 +166,13 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
     )
 
 
+def way_back(home: Path, backup: str) -> str:
+    """Return the command that puts a copy back in place of what our role owns in the database."""
+    place = home / BACKUPS / backup
+    words = ["pg_restore", "--clean", "--if-exists", "--single-transaction", f"--use-list={place / OWN}"]
+    return f'{shlex.join(words)} --dbname="$EMS_DATABASE_URL" {shlex.quote(str(place / DUMP))}'
+
+
 def read_manifest(place: Path) -> Manifest | None:
     """Return what a copy says of itself, None where there is none or it is not readable."""
     try:
@@ -179,6 +190,15 @@ def _copy_rows(session: Session, name: list[str], since: datetime, into: Path) -
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_own(line: str, role: str) -> bool:
+    """Tell whether our role may drop and make an entry: `215; 1259 16390 TABLE public horses postgres`.
+
+    A schema stays as it is: it may hold what others own.
+    """
+    words = line.split()
+    return words[-1] == role and " SCHEMA - " not in line and " - SCHEMA " not in line
 
 
 def _same_size(file: Path, size: int) -> bool:
