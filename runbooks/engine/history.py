@@ -50,9 +50,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class StepPast:
-    """What a journal says of one step. `open`: begun, and not known how it ended."""
+    """What a journal says of one step. `effect`: none was begun. `open`: begun, and not known how it ended."""
 
-    effect: Effect = Effect.READ
+    effect: Effect | None = None
     request: str = ""
     before: dict[str, Any] = field(default_factory=dict)
     answer: Json = None

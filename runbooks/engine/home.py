@@ -74,8 +74,7 @@ def run_ids(now: datetime) -> Iterator[str]:
     for word in NATO[first:]:
         for digit in range(1, 10):
             yield f"{moment:%Y-%m-%d-%H%M}-{word}-{digit}"
-    for number in count(10):
-        yield f"{moment:%Y-%m-%d-%H%M}-zulu-{number}"
+    yield from (f"{moment:%Y-%m-%d-%H%M}-zulu-{number}" for number in count(10))
 
 
 class Folder:

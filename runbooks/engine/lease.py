@@ -150,7 +150,7 @@ def _refuse_unless_free(
     home: Home, holder: Holder, *, run: str, take_over: bool, now: datetime, resume: Callable[[str], str]
 ) -> None:
     why = dead(holder, now=now)
-    own = holder.run == run or not home.read(holder.run)
+    own = holder.run == run or b"\n" not in home.read(holder.run)  # no line of it was ever whole
     if why and (take_over or (own and gone(holder))):
         return
     if not why:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from runbooks.engine.step import Book, Json
 
-__all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status"]
+__all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status", "utc_now"]
 
 FactsT = TypeVar("FactsT")
 OVER: Final = (Status.DONE, Status.ALREADY_SO, Status.UNDONE)
@@ -139,8 +139,9 @@ class Runner:
         told = self._past(run_id, book)
         plan = undo_plan(told)
         self._desk.tell(self._desk.show.plan, plan)
-        if consent.dry_run or not (plan.steps or plan.losses):
-            return self._planned(plan, run_id, done=not (plan.steps or plan.losses))
+        over = told.status == Status.UNDONE or (told.status in OVER and not plan.steps and not plan.losses)
+        if consent.dry_run or over:
+            return self._planned(plan, run_id, done=over)
         steps = steps_by_name(book.steps(self._facts(told, book)), plan)
         work = Work(
             purpose="undo",

@@ -13,6 +13,7 @@ from runbooks.engine.home import Home, run_ids
 from runbooks.engine.journal import Journal, Kind
 from runbooks.engine.lease import Holder, Lease, Superseded, take
 from runbooks.engine.outcome import Consent, Desk, Ending, Status, ending_of
+from runbooks.engine.plan import PlannedStep
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow
 from runbooks.engine.step import Effect, Evidence, Json, Sight, Step
 from runbooks.model.errors import Exit, HeldByOther, NotWritten, OpsError, Refused
@@ -21,10 +22,15 @@ from runbooks.model.version import code_version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbooks.engine.plan import Plan, PlannedStep
+    from runbooks.engine.plan import Plan
 
 EffectOf = Literal["none", "unknown", "done"]
 """What is known of the current step's effect."""
+
+BETWEEN: Final = PlannedStep(
+    name="", title="between two steps", effect=Effect.READ, expect=0.0, deadline=0.0, attempts=0
+)
+"""Where a run is before, between and after its steps."""
 
 WORTH_KEEPING: Final = 30.0
 """Seconds by which the lease must outlast the deadline of the step that begins."""
@@ -58,8 +64,8 @@ class Session:
     """Raise Refused when a fact that the plan rests on is no longer so; asked once, before the first effect."""
     began: float = field(default_factory=time.monotonic)
     results: dict[str, Json] = field(default_factory=dict)
-    current: PlannedStep | None = None
-    current_began: float = 0.0
+    current: PlannedStep = BETWEEN
+    current_began: float = field(default_factory=time.monotonic)
     effect: EffectOf = "none"
     earlier_effect: bool = False
     checked: bool = False
@@ -98,8 +104,7 @@ class Session:
 
     def write(self, kind: Kind, payload: dict[str, Any], *, durable: bool = False) -> dict[str, Any]:
         """Write an entry of the current step; return the payload as written, without secrets."""
-        name = self.current.name if self.current else None
-        return self.journal.append(kind, name, payload, durable=durable)
+        return self.journal.append(kind, self.current.name or None, payload, durable=durable)
 
     def note(self, text: str, **more: Json) -> None:
         """Show a line and write it down."""
@@ -110,29 +115,26 @@ class Session:
         """Write down how the current step ended well, keep its result for later steps, show it."""
         seconds = round(time.monotonic() - self.current_began, 6)
         written = self.write(kind, {"evidence": evidence, "seconds": seconds})
-        if self.current is not None:
-            self.results[self.current.name] = merged(answer, written["evidence"])
-            self.earlier_effect = self.earlier_effect or (kind is Kind.HELD and self.current.effect is not Effect.READ)
-            self.ended(kind, seconds, written["evidence"])
+        self.results[self.current.name] = merged(answer, written["evidence"])
+        self.earlier_effect = self.earlier_effect or (kind is Kind.HELD and self.current.effect is not Effect.READ)
+        self.ended(kind, seconds, written["evidence"])
 
     def ended(self, kind: Kind, seconds: float, evidence: Evidence) -> None:
-        """Show how the current step ended, and have no current step any more."""
-        if self.current is not None:
+        """Show how the current step ended, if there is one, and be between steps."""
+        if self.current is not BETWEEN:
             self.desk.tell(self.desk.show.step_finished, self.current, kind, seconds, evidence)
-        self.current, self.effect = None, "none"
+        self.current, self.effect = BETWEEN, "none"
 
     def stopped(self, asked: StopNow) -> Ending:
         """Write down that a signal paused the run."""
-        name = self.current.title if self.current else "between two steps"
-        text = f"{asked.name}: stopped at “{name}”; no further effect was started"
-        if self.current is not None:
-            self.ended(Kind.PAUSED, time.monotonic() - self.current_began, {"signal": asked.name})
+        text = f"{asked.name}: stopped at “{self.current.title}”; no further effect was started"
+        self.ended(Kind.PAUSED, time.monotonic() - self.current_began, {"signal": asked.name})
         return Ending(Status.PAUSED, Exit.PAUSED, text, self._go_on())
 
     def failed(self, error: Exception) -> Ending:
         """Write down what went wrong with the current step, or between steps."""
         ending = ending_of(error, acted=self.any_effect, go_on=self._go_on(), undo=self.desk.commands.undo(self.run))
-        seconds = round(time.monotonic() - self.current_began, 6) if self.current else 0.0
+        seconds = round(time.monotonic() - self.current_began, 6)
         payload = {
             "error": type(error).__name__,
             "text": ending.text,
@@ -172,7 +174,7 @@ class Session:
         return commands.undo(self.run) if self.purpose == "undo" else commands.resume(self.run)
 
     def _progress(self, done: int, total: int) -> None:
-        if self.current is not None:
+        if self.current is not BETWEEN:
             self.desk.tell(self.desk.show.progress, self.current, done, total)
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from runbooks.engine.home import Folder
-from runbooks.engine.lease import Holder, Lease, Superseded, current, dead, gone, take
+from runbooks.engine.lease import Holder, Lease, Superseded, _born, current, dead, gone, take
 from runbooks.model.errors import HeldByOther, Refused
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def test_a_process_that_was_not_waited_for_is_over(home: Folder) -> None:
     assert gone(born)
     process.wait()
     assert gone(born)
+    assert _born(process.pid) == ""
 
 
 def test_the_faster_one_wins(home: Folder) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbooks.engine.history import usual_seconds
 from runbooks.engine.home import Folder
 from runbooks.engine.journal import Kind, read
 from runbooks.engine.lease import take
@@ -597,43 +596,3 @@ def test_a_signal_after_the_intent_starts_nothing(home: Path, world: World) -> N
     assert (outcome.status, world.effects()) == (Status.PAUSED, [])
     assert runner(home).resume(outcome.run, book=marks(world, "a"), consent=AGREED).status is Status.DONE
     assert world.effects() == ["act a"]
-
-
-def test_past_runs_give_the_times(home: Path, world: World) -> None:
-    """A step is expected to take the median of the last runs that were done; damaged journals are passed over."""
-    operator = runner(home)
-    for name in ("a", "b"):
-        operator.run(marks(world, name), arguments={}, consent=AGREED)
-        (world.folder / "there" / name).unlink()
-    operator.run(book(step("a", world), name="another"), arguments={}, consent=AGREED)
-    operator.run(marks(world, "a"), arguments={}, consent=AGREED)
-    Folder(home).claim("9999-not-begun")
-    (home / "runs" / "9998-damaged").mkdir()
-    (home / "runs" / "9998-damaged" / "journal.jsonl").write_text("damaged\n")
-    usual = usual_seconds(Folder(home), "toy")
-    assert set(usual) == {"a", "b"}
-    assert 0 < usual["a"] < 1
-    assert operator.run(marks(world, "b"), arguments={}, consent=AGREED).plan.steps[0].expect == usual["b"]
-
-
-def test_runs_are_listed(home: Path, world: World) -> None:
-    """Each run says how it ended, how far it came and what to type next."""
-    operator = runner(home)
-    assert operator.runs() == []
-    done = operator.run(marks(world, "a"), arguments={"to": "x"}, consent=AGREED)
-    failed = operator.run(
-        book(step("b", world, act=failing(world, "b", ActRefused("no"), applied=False))), arguments={}, consent=AGREED
-    )
-    first, second = operator.runs()
-    assert (first.run, first.status, first.next_command, first.arguments) == (done.run, "done", None, {"to": "x"})
-    assert (first.steps_done, first.steps_total, first.actor, first.reason) == (1, 1, "on-call", "a test")
-    assert (second.status, second.text, second.next_command) == ("failed", "no", failed.next_command)
-    assert not second.unfinished
-    seen: list[str] = []
-
-    def act(sight: Sight) -> Json:
-        seen.append(operator.runs()[-1].status)
-        return world.act("c", sight)
-
-    operator.run(book(step("c", world, act=act)), arguments={}, consent=AGREED)
-    assert seen == ["running"]

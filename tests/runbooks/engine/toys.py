@@ -9,11 +9,12 @@ import msgspec
 
 from runbooks.engine.outcome import Consent, Outcome, Show
 from runbooks.engine.redaction import Redactor
-from runbooks.engine.runner import Runner
+from runbooks.engine.runner import Runner, utc_now
 from runbooks.engine.step import Book, Effect, Evidence, Held, Json, No, NoUndo, Sight, Step, Yes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from runbooks.engine.plan import Plan, PlannedStep
@@ -100,6 +101,58 @@ class Watcher(Show):
         self.lines.append(f"closed: {outcome.status}")
 
 
+@dataclass
+class Fuse:
+    """Count what happens in a process and end it at a chosen moment. `blow` does not return."""
+
+    blow: Callable[[], None]
+    at: int
+    count: int = 0
+
+    def tick(self) -> None:
+        """Count one moment; end the process when it is the chosen one."""
+        self.count += 1
+        if self.count == self.at:
+            self.blow()
+
+
+class FusedRedactor(Redactor):
+    """Tick before every entry of the journal."""
+
+    fuse: Fuse
+
+    def json(self, value: object) -> Json:
+        """Tick, then redact."""
+        self.fuse.tick()
+        return super().json(value)
+
+
+@dataclass
+class FusedWorld(World):
+    """Tick before each look, and before and after each effect."""
+
+    fuse: Fuse = field(default_factory=lambda: Fuse(lambda: None, 0))
+
+    def holds(self, mark: str, sight: Sight) -> Held:
+        """Tick, then look."""
+        self.fuse.tick()
+        return super().holds(mark, sight)
+
+    def act(self, mark: str, sight: Sight) -> Json:
+        """Tick, make the mark, tick."""
+        self.fuse.tick()
+        answer = super().act(mark, sight)
+        self.fuse.tick()
+        return answer
+
+    def undo(self, mark: str, sight: Sight) -> Json:
+        """Tick, take the mark away, tick."""
+        self.fuse.tick()
+        answer = super().undo(mark, sight)
+        self.fuse.tick()
+        return answer
+
+
 def step(name: str, world: World, **other: object) -> Step:
     """Return the step that makes one mark; `other` replaces any of its parts."""
     parts: dict[str, object] = {
@@ -153,7 +206,21 @@ def marks(world: World, *names: str) -> Book[Facts]:
     )
 
 
-def runner(home: Path, *, show: Show | None = None, secrets: tuple[str, ...] = (), actor: str = "on-call") -> Runner:
+def fused(home: Path, fuse: Fuse) -> Runner:
+    """Return a runner that ticks before every entry of its journal."""
+    redact = FusedRedactor(())
+    redact.fuse = fuse
+    return Runner(home=home, stack=STACK, stack_argument=STACK, actor="on-call", show=Watcher(), redact=redact)
+
+
+def runner(
+    home: Path,
+    *,
+    show: Show | None = None,
+    secrets: tuple[str, ...] = (),
+    actor: str = "on-call",
+    clock: Callable[[], datetime] = utc_now,
+) -> Runner:
     """Return a runner of the toy stack."""
     return Runner(
         home=home,
@@ -162,4 +229,5 @@ def runner(home: Path, *, show: Show | None = None, secrets: tuple[str, ...] = (
         actor=actor,
         show=show or Watcher(),
         redact=Redactor(secrets),
+        clock=clock,
     )
