@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-EFFECT = web.RequestKey("effect", str)
-"""Where a handler that changed something says what, in a few words: the list of calls shows it."""
+EFFECT: web.RequestKey[str | None] = web.RequestKey("effect")
+"""Where a handler that changed something says what, in a few words (None: nothing): the list of calls shows it."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

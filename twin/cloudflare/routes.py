@@ -19,6 +19,7 @@ from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
 from twin.cloudflare.workers import deployments, identities, scripts, traffic, vault, versions
+from twin.route import EFFECT
 
 if TYPE_CHECKING:
     from twin.route import Route
@@ -109,6 +110,7 @@ async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
     """Count the call, check the token, turn a refusal into the envelope, add the headers of every answer."""
     if not request.path.startswith(BASE):
         return await handler(request)
+    request[EFFECT] = None
     meter, now = request.app[METER], time.monotonic()
     left = meter.count(now)
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from twin.route import EFFECT
 from twin.supabase import addons, database, network, projects
 from twin.supabase.errors import ApiError
 from twin.supabase.store import ENGINES, STORE, Store
@@ -64,6 +65,7 @@ async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
     """Check the token, turn a refusal into a message, add the headers of every answer."""
     if not request.path.startswith("/v1"):
         return await handler(request)
+    request[EFFECT] = None
     try:
         admit(request)
         response = await handler(request)

@@ -83,3 +83,13 @@ def test_restrictions_do_not_stop_the_platform(api: httpx.Client) -> None:
     while api.get("/network-restrictions").json()["status"] != "applied":
         time.sleep(0.02)
     assert query(api, "SELECT 1")[0] == 201
+
+
+@pytest.mark.twin
+def test_only_changes_are_listed_as_effects(api: httpx.Client) -> None:
+    """A POST that only asks has no effect in the twin's list of calls; one that changes says what."""
+    api.post("/network-bans/retrieve")
+    api.post("/database/query/read-only", json={"query": "select 1"})
+    api.put("/config/database/postgres", json={"work_mem": "8MB"})
+    calls = api.get(str(api.base_url.join("/__twin/calls"))).json()[-3:]
+    assert [call["effect"] for call in calls] == [None, None, "settings work_mem overridden"]
