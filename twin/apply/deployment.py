@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.apply.errors import ApplyError, ProviderError
 from twin.apply.masking import UNKNOWN, Masker, unmark
-from twin.apply.provider import dynamic
+from twin.apply.provider import cloudflare, dynamic
 from twin.apply.provider.contract import Action, Made, Provider, Wanted
 from twin.apply.state import Entry
 
@@ -40,8 +40,11 @@ class Providers:
     dynamic: Provider
 
     def of(self, token: str) -> Provider:
-        """Return the provider of a type."""
-        return self.dynamic if token.startswith(dynamic.PREFIX) else self.cloudflare
+        """Return the provider of a type; raise ApplyError for a type that nobody knows."""
+        if token.startswith(dynamic.PREFIX):
+            return self.dynamic
+        cloudflare.kind_of(token)
+        return self.cloudflare
 
 
 class Deployment:
@@ -113,11 +116,19 @@ class Deployment:
         elif old is not None and action is Action.UPDATE:
             made = self._keep(resource, new, provider.update(old, new))
         else:
-            note = self._state.open(resource.urn, new.masked)
-            made = provider.create(new, note, self._state.known())
+            made = self._created(resource, provider, new)
             self._keep(resource, new, made, replaces=action is Action.REPLACE)
         self._tell(action, resource.urn, resource.type, resource.name, made.id if made else None)
         return made
+
+    def _created(self, resource: Registration, provider: Provider, new: Wanted) -> Made:
+        note = self._state.open(resource.urn, new.masked)
+        try:
+            return provider.create(new, note, self._state.known())
+        except ProviderError:
+            # A clear no. Without this, the next apply would take over what somebody else has under that name.
+            self._state.close(resource.urn)
+            raise
 
     def _taken_over(self, resource: Registration, provider: Provider, new: Wanted) -> Entry | None:
         """Find what a creation that was cut off may have left, and make it ours."""

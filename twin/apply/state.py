@@ -97,6 +97,11 @@ class State:
             self._content.pending[urn] = note
         return note
 
+    def close(self, urn: str) -> None:
+        """Write down that a creation was refused: nothing was made."""
+        with self._change():
+            self._content.pending.pop(urn, None)
+
     def keep(self, entry: Entry, *, replaces: bool = False) -> Entry:
         """Write down a resource as it is now; with `replaces`, its predecessor is to be removed."""
         with self._change():

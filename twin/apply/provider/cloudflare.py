@@ -84,7 +84,7 @@ def kind_of(token: str) -> Kind:
     """Return what is known of a type; raise ApplyError for one that is not."""
     kind = KINDS.get(token.removeprefix(PREFIX))
     if kind is None or not token.startswith(PREFIX):
-        message = f"{token} is not made real yet: add it to twin/apply/kinds.py"
+        message = f"{token} is not made real yet: add it to twin/apply/provider/kinds.py"
         raise ApplyError(message)
     return kind
 

@@ -1,0 +1,133 @@
+"""Whatever stops an apply in the middle, the next one finishes and nothing exists twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.twin.apply.conftest import Cut
+from tests.twin.apply.test_up import release
+from tests.twin.serving import TOKENS
+
+if TYPE_CHECKING:
+    from tests.twin.apply.conftest import Project, Resources
+
+NAMED: Resources = {
+    "worker": ("Worker", {"name": "api"}, {}),
+    "flags": ("WorkersKvNamespace", {"title": "flags"}, {}),
+    "text": ("DnsRecord", {"name": "t.example.com", "type": "TXT", "content": '"a"', "ttl": 300}, {}),
+    "caa": ("DnsRecord", {"name": "example.com", "type": "CAA", "ttl": 300}, {}),
+    "route": ("WorkersRoute", {"pattern": "example.com/*", "script": "api"}, {"depends_on": ["worker"]}),
+    "site": ("PagesProject", {"name": "site", "productionBranch": "main"}, {}),
+    "docs": ("PagesDomain", {"projectName": "site", "name": "docs.example.com"}, {"depends_on": ["site"]}),
+}
+NAMED["caa"][1]["data"] = {"flags": 0, "tag": "issue", "value": "ca.example.net"}
+for name in ("text", "caa", "route"):
+    NAMED[name][1]["zoneId"] = {"$zone": "example.com"}
+
+
+def created(project: Project) -> Counter[str]:
+    """Count what exists at the plane, by collection."""
+    stored = json.loads((project.folder / "twin" / "cloudflare.json").read_text())
+    zone = next(iter(stored["zones"].values()))
+    count = Counter({"workers": len(stored["workers"]), "projects": len(stored["pages"])})
+    count["routes"] = len(zone["routes"])
+    return count
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("worker", "/workers/workers"),
+        ("flags", "/storage/kv/namespaces"),
+        ("text", "/dns_records"),
+        ("caa", "/dns_records"),
+        ("route", "/workers/routes"),
+        ("site", "/pages/projects"),
+        ("docs", "/domains"),
+    ],
+)
+def test_a_lost_answer_is_looked_for_and_not_repeated(project: Project, name: str, path: str) -> None:
+    """A creation whose answer was lost is found by what makes it unique: one POST in all."""
+    needed = {each: NAMED[each] for each in (*NAMED[name][2].get("depends_on", []), name)}
+    project.api.cuts = [Cut("POST", path)]
+    done = project.apply(needed)
+    assert done.code == 0, done.error
+    assert [where for _, where in project.api.sent("POST") if f"/{where}".endswith(path)] != []
+    posts = Counter(where for _, where in project.api.sent("POST"))
+    assert max(posts.values()) == 1
+
+
+def test_a_creation_left_open_is_taken_over_by_the_next_apply(project: Project) -> None:
+    """When the look-up fails too, the apply stops; the next one finds the resource, and changes it where it differs."""
+    project.api.cuts = [Cut("POST", "/workers/workers"), Cut("GET", "/workers/workers", status=403)]
+    stopped = project.apply({"worker": NAMED["worker"]})
+    assert stopped.code == 1
+    assert "Worker worker: GET /accounts" in stopped.error
+    assert "403 10000 not now" in stopped.error
+    done = project.apply({"worker": ("Worker", {"name": "api", "logpush": True}, {})})
+    assert done.actions == {"worker": "update"}
+    assert [method for method, _ in project.api.sent()] == ["PUT"]
+
+
+def test_a_creation_that_never_arrived_is_sent_again(project: Project) -> None:
+    """A connection that broke before the effect leads to exactly one creation."""
+    project.api.cuts = [Cut("POST", "/workers/workers", applied=False)]
+    done = project.apply({"worker": NAMED["worker"]})
+    assert done.code == 0, done.error
+    assert Counter(project.api.sent("POST"))["POST", "workers/workers"] == 2
+    assert project.apply({"worker": NAMED["worker"]}).actions == {"worker": "same"}
+
+
+def test_versions_and_deployments_are_not_doubled(project: Project) -> None:
+    """A lost answer to an upload or a deployment is found again by message and time."""
+    project.api.cuts = [Cut("POST", "/versions"), Cut("POST", "/deployments")]
+    done = project.apply(release())
+    assert done.code == 0, done.error
+    assert max(Counter(project.api.sent("POST")).values()) == 1
+
+
+def test_killed_at_any_moment_the_next_one_finishes(project: Project) -> None:
+    """After SIGKILL at moments spread over a whole run, one more apply completes it and nothing exists twice."""
+    environment = {"CLOUDFLARE_API_TOKEN": TOKENS["CLOUDFLARE_API_TOKEN"], "PATH": os.defpath}
+    command = project.write({**release(), **NAMED})
+    for calls in range(1, 14, 2):
+        project.api.calls.clear()
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while len(project.api.calls) < calls and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    done = project.apply({**release(), **NAMED})
+    assert done.code == 0, done.error
+    assert created(project) == Counter({"workers": 1, "projects": 1, "routes": 1})
+    assert set(project.apply({**release(), **NAMED}).actions.values()) == {"same"}
+    stored = json.loads((project.folder / "twin" / "cloudflare.json").read_text())
+    worker = next(iter(stored["workers"].values()))
+    assert (len(worker["versions"]), len(worker["deployments"])) == (1, 1)
+    assert len(next(iter(stored["zones"].values()))["records"]) == 2
+
+
+def test_two_applies_at_once_are_not_possible(project: Project) -> None:
+    """A second apply on the same state is refused while the first one runs."""
+    environment = {"CLOUDFLARE_API_TOKEN": TOKENS["CLOUDFLARE_API_TOKEN"], "PATH": os.defpath}
+    command = project.write(release())
+    project.api.cuts = [Cut("GET", "/", times=0)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as first:
+        while not (project.state / "apply.lock").exists() and first.poll() is None:
+            time.sleep(0.001)
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        first.communicate()
+    codes = sorted([first.returncode, second.returncode])
+    assert codes in ([0, 0], [0, 1])
+    if codes == [0, 1]:
+        assert "another apply is running" in second.stderr
