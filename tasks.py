@@ -2,8 +2,8 @@
 
 from invoke import Collection
 
-from runbooks.commands import deploy, drill, postmortem, restore, rollback, runs, twin
+from runbooks.commands import check, deploy, drill, postmortem, restore, rollback, runs, twin
 
 namespace = Collection(
-    deploy.deploy, drill.drill, postmortem.postmortem, restore.restore, rollback.rollback, runs, twin
+    check.check, deploy.deploy, drill.drill, postmortem.postmortem, restore.restore, rollback.rollback, runs, twin
 )
