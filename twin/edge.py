@@ -40,6 +40,7 @@ _HOP = frozenset(
 )
 _THREW = b"Internal Server Error"
 """What workerd answers for an uncaught exception, without a content type: a Worker's own text has one."""
+_UNTYPED = web.ResponseKey("untyped", bool)
 _log = logging.getLogger("twin.edge")
 
 
@@ -199,10 +200,10 @@ async def _back(request: web.Request, received: aiohttp.ClientResponse, ray: str
     if small is not None:
         headers.popall("content-length", None)
         answer = web.Response(status=received.status, reason=received.reason, headers=headers, body=small)
-        answer["untyped"] = not typed
+        answer[_UNTYPED] = not typed
         return answer, "ok"
     stream = web.StreamResponse(status=received.status, reason=received.reason, headers=headers)
-    stream["untyped"] = not typed
+    stream[_UNTYPED] = not typed
     await stream.prepare(request)
     async for chunk in received.content.iter_any():
         await stream.write(chunk)
@@ -212,7 +213,7 @@ async def _back(request: web.Request, received: aiohttp.ClientResponse, ray: str
 
 async def _leave_untyped(_: web.Request, answer: web.StreamResponse) -> None:
     """Take back the content type that aiohttp gives to an answer without one."""
-    if answer.get("untyped"):
+    if answer.get(_UNTYPED):
         answer.headers.popall("content-type", None)
 
 

@@ -86,7 +86,8 @@ class Instance:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             pass
-        await self.stop(owned)
+        finally:
+            await self.stop(owned)
 
     async def stop(self, owned: Processes) -> None:
         """Stop it now."""
@@ -106,11 +107,10 @@ class Instance:
         process = self._process
         try:
             async with asyncio.timeout(_START_LIMIT):
-                for socket in (written.app, written.control):
-                    while not await _connects(socket):
-                        if process is None or process.returncode is not None:
-                            raise UnrunnableError(self._complaint(begun))
-                        await asyncio.sleep(_POLL)
+                while not await _answers(written.control):
+                    if process is None or process.returncode is not None:
+                        raise UnrunnableError(self._complaint(begun))
+                    await asyncio.sleep(_POLL)
         except TimeoutError:
             message = f"the runtime did not listen within {_START_LIMIT:.0f} s"
             raise UnrunnableError(message) from None
@@ -123,13 +123,19 @@ class Instance:
         return "\n".join(wanted).replace(str(self._folder) + os.sep, "").strip() or "the runtime ended without a word"
 
 
-async def _connects(socket: Path) -> bool:
+async def _answers(socket: Path) -> bool:
+    """Say whether the control worker answers. To connect is not enough: workerd listens before it reads the code."""
     try:
-        _, writer = await asyncio.open_unix_connection(socket)
+        reader, writer = await asyncio.open_unix_connection(socket)
     except OSError:
         return False
-    writer.close()
-    return True
+    try:
+        writer.write(b"HEAD / HTTP/1.1\r\nhost: control\r\nconnection: close\r\n\r\n")
+        return bool(await reader.read(1))
+    except OSError:
+        return False
+    finally:
+        writer.close()
 
 
 def _session(socket: Path) -> aiohttp.ClientSession:
