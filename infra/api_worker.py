@@ -67,7 +67,7 @@ class ApiWorker(pulumi.ComponentResource):
                 "port": origin.port,
                 "database": origin.database,
                 "user": origin.user,
-                "password": origin.password,
+                "password": pulumi.Output.secret(origin.password),
             },
             caching={"disabled": True},  # a cached row could be one that a restore has taken back
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # every version is bound to its id

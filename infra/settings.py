@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -31,13 +31,13 @@ POSTGRES_PORT: Final = 5432
 
 @dataclass(frozen=True)
 class Origin:
-    """Where Hyperdrive finds the database. The password is a secret from here on, in Pulumi's state too."""
+    """Where Hyperdrive finds the database. The password is shown by nothing that prints this."""
 
     host: str
     port: int
     database: str
     user: str
-    password: pulumi.Output[str]
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,19 @@ def read_stack() -> Stack:
         _refuse("cloudflare:baseUrl", "is missing; expected the address of Cloudflare's API")
     config = pulumi.Config(PROJECT)
     fields: dict[str, Any] = {"base_url": base_url}
-    for field in msgspec.structs.fields(Stack):
-        if field.name == "base_url":
+    for name in Stack.__struct_fields__:
+        if name == "base_url":
             continue
-        text = config.get(field.name)
+        text = config.get(name)
         if text is None:
-            _refuse(f"{PROJECT}:{field.name}", "is missing; both stack files hold the same keys")
-        fields[field.name] = text if field.name in TEXTS else _structured(field.name, text)
+            _refuse(f"{PROJECT}:{name}", "is missing; both stack files hold the same keys")
+        fields[name] = text if name in TEXTS else _structured(name, text)
     try:
         return msgspec.convert(fields, Stack)
     except msgspec.ValidationError as error:
         expected, _, path = str(error).partition(" - at ")
         key = path.strip("`").removeprefix("$.") or "?"
-        name = "cloudflare:baseUrl" if key == "base_url" else f"{PROJECT}:{key}"
-        _refuse(name, expected)
+        _refuse("cloudflare:baseUrl" if key == "base_url" else f"{PROJECT}:{key}", expected)
 
 
 def read_origin(url: str) -> Origin:
@@ -91,8 +90,8 @@ def read_origin(url: str) -> Origin:
     if parts.scheme not in ("postgres", "postgresql") or not complete:
         message = "EMS_DATABASE_URL: expected postgresql://user:password@host:port/database in the environment, got "
         raise pulumi.RunError(message + ("something else" if url else "nothing"))
-    password = pulumi.Output.secret(unquote(parts.password or ""))
-    return Origin(parts.hostname or "", port, database, unquote(parts.username or ""), password)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Origin(parts.hostname or "", port, database, user, password)
 
 
 def read_token() -> str:
