@@ -82,6 +82,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._leases = root / "leases"
 
     def claim(self, run: str) -> bool:
         """Make `runs/<run>`; say False when it is there. Raises OSError when the folder cannot be written."""
@@ -120,7 +121,7 @@ class Folder:
 
     def newest_lease(self, stack: str) -> tuple[int, bytes]:
         """Return the lease with the highest number."""
-        folder = self.root / "leases" / stack
+        folder = self._leases / stack
         fences = [int(path.stem) for path in folder.glob("*.json")] if folder.is_dir() else []
         fence = max(fences, default=0)
         return fence, (self._lease(stack, fence).read_bytes() if fence else b"")
@@ -142,13 +143,14 @@ class Folder:
 
     def superseded(self, stack: str, fence: int) -> bool:
         """Look for the next number: fences are handed out without gaps and never taken away."""
-        return self._lease(stack, fence + 1).exists()
+        # Asked before every entry: a string costs a tenth of a Path.
+        return os.path.exists(f"{self._leases}/{stack}/{_file(fence + 1)}")  # noqa: PTH110
 
     def _lease(self, stack: str, fence: int) -> Path:
-        return self.root / "leases" / stack / f"{fence:08d}.json"
+        return self._leases / stack / _file(fence)
 
     def _draft(self, stack: str, content: bytes, *, durable: bool) -> Path:
-        draft = self.root / "leases" / stack / f"draft-{os.getpid()}-{os.urandom(4).hex()}"
+        draft = self._leases / stack / f"draft-{os.getpid()}-{os.urandom(4).hex()}"
         draft.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("xb") as file:
             file.write(content)
@@ -195,6 +197,10 @@ class FolderLog:
         if self._new:
             _flush_folder(self._path.parent)
             self._new = False
+
+
+def _file(fence: int) -> str:
+    return f"{fence:08d}.json"
 
 
 def _flush_folder(path: Path) -> None:

@@ -192,27 +192,25 @@ class Journal:
         Raises NotWritten when it cannot be written (then nothing of it is), and what the guard raises.
         """
         self._guard()
-        written: dict[str, Any] = self._redact.json(payload)  # type: ignore[assignment] # an object stays one
+        content = self._redact.written(payload)
         at = self._clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        body = canonical(
-            {
-                "seq": self._seq + 1,
-                "at": at,
-                "kind": kind,
-                "step": step,
-                "payload": written,
-                "prev": self._prev,
-            }
+        moment = b'{"at":"%b",' % at.encode()
+        # In the order of the canonical form, so that the payload is encoded once.
+        rest = b'"kind":"%b","payload":%b,"prev":"%b","seq":%d,"step":%b}' % (
+            kind.encode(),
+            content,
+            self._prev.encode(),
+            self._seq + 1,
+            canonical(step),
         )
-        seal = hashlib.sha256(body).hexdigest()
-        moment, rest = body.split(b",", 1)  # `at` sorts first and `hash` second
+        seal = hashlib.sha256(moment + rest).hexdigest()
         try:
-            self._log.append(b'%b,"hash":"%b",%b\n' % (moment, seal.encode(), rest), durable=durable)
+            self._log.append(b'%b"hash":"%b",%b\n' % (moment, seal.encode(), rest), durable=durable)
         except OSError as error:
             raise _not_written(self._where, error) from error
         self._seq += 1
         self._prev = seal
-        return written
+        return json.loads(content)  # type: ignore[no-any-return] # an object, as the payload was
 
     def close(self) -> None:
         """Let go of the file; the run's end is an entry of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,9 @@ def draft(
     Raises ValueError when the book names a step twice, or a fact to recheck that it does not have.
     """
     steps = book.steps(facts)
-    names = [step.name for step in steps]
+    names = Counter(step.name for step in steps)
     known: dict[str, Any] = plain(facts)  # type: ignore[assignment] # facts are a struct, so this is an object
-    wrong = [*{name for name in names if names.count(name) > 1}, *(set(book.recheck) - set(known))]
+    wrong = [*(name for name, times in names.items() if times > 1), *(set(book.recheck) - set(known))]
     if wrong:
         message = f"book {book.name}: named twice, or not a fact: {', '.join(wrong)}"
         raise ValueError(message)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, quote_plus
 
-from runbooks.model.canonical import canonical, plain
+from runbooks.model.canonical import canonical, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,10 +44,16 @@ class Redactor:
         return self._replace(value)  # type: ignore[arg-type, return-value] # JSON in its own shape
 
     def json(self, value: object) -> Json:
-        """Return any value as JSON without secrets. Costs one search where there is none."""
-        data: Json = plain(value)
-        written = canonical(data)
-        return self._replace(data) if any(probe in written for probe in self._probes) else data
+        """Return any value as JSON without secrets."""
+        return json.loads(self.written(value))  # type: ignore[no-any-return] # JSON is what it is
+
+    def written(self, value: object) -> bytes:
+        """Return the canonical JSON of any value, without secrets. Costs one search a form where there is none."""
+        text = written(value)
+        for probe in self._probes:
+            if probe in text:
+                return canonical(self._replace(json.loads(text)))
+        return text
 
     def _replace(self, value: Json) -> Json:
         if isinstance(value, str) and self._pattern is not None:

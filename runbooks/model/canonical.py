@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: object) -> bytes:
     """Return JSON with sorted keys, no spaces and UTF-8, as any JSON library can make it again.
 
-    Raises ValueError on NaN and infinities, TypeError on what is not JSON: `plain` turns those into text.
+    Raises ValueError on NaN and infinities, TypeError on what is not JSON: `written` turns those into text.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest(value: object) -> str:
@@ -26,17 +28,21 @@ def digest(value: object) -> str:
 
 
 def plain(value: object) -> Json:
-    """Return the value as JSON: structs and mappings become objects, what JSON cannot say becomes its text.
+    """Return the value as JSON: structs and mappings become objects, what JSON cannot say becomes its text."""
+    return json.loads(written(value))  # type: ignore[no-any-return] # JSON is what it is
+
+
+def written(value: object) -> bytes:
+    """Return the canonical JSON of any value at all.
 
     A provider's answer may hold anything (dates, NaN, lone surrogates from broken UTF-8); none of it may keep the
     journal from being written.
     """
     built = msgspec.to_builtins(value, str_keys=True, enc_hook=_opened, order="deterministic")
     try:
-        written = canonical(built)
+        return canonical(built)
     except (TypeError, ValueError):
-        written = canonical(_sayable(built))
-    return json.loads(written)  # type: ignore[no-any-return] # JSON is what it is
+        return canonical(_sayable(built))
 
 
 def _opened(value: object) -> object:

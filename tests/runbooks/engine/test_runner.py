@@ -584,10 +584,10 @@ def test_a_signal_after_the_intent_starts_nothing(home: Path, world: World) -> N
     """A signal that comes while the intent is being written keeps its act from starting."""
 
     class Signalling(Redactor):
-        def json(self, value: object) -> Json:
+        def written(self, value: object) -> bytes:
             if isinstance(value, dict) and "request" in value:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return super().json(value)
+            return super().written(value)
 
     operator = runner(home)
     operator._redact = Signalling(())

@@ -121,10 +121,10 @@ class FusedRedactor(Redactor):
 
     fuse: Fuse
 
-    def json(self, value: object) -> Json:
+    def written(self, value: object) -> bytes:
         """Tick, then redact."""
         self.fuse.tick()
-        return super().json(value)
+        return super().written(value)
 
 
 @dataclass
