@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from runbooks.render.wording import moment, span
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 480  # units; a phone shows them at about three quarters of their size
 ROW: Final = 34  # units: a line of text and a bar
-TOP: Final = 26
+TOP: Final = 30
+LETTERS: Final = 66  # as many of them as fit above a bar
+CLOSE: Final = 45.0  # units: words of marks that are nearer stand one above the other
+FIRST: Final = 11.0
+SECOND: Final = 22.0
 THINNEST: Final = 2.0  # units: a step of a millisecond is still seen
 
 
@@ -29,9 +34,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mark:
-    """One instant: a vertical line."""
+    """One instant: a vertical line, its words at `y`."""
 
     x: float
+    y: float
     words: str
 
 
@@ -61,10 +67,14 @@ def draw(story: Story) -> Drawing:
             x=round((step.begun - first) * scale, 1),
             y=TOP + number * ROW,
             width=round(max(step.seconds * scale, THINNEST), 1),
-            words=f"{step.title} · {span(step.seconds)}",
+            words=f"{shorten(step.title, LETTERS, placeholder='…')} · {span(step.seconds)}",
             status=step.status.replace(" ", "-"),
         )
         for number, step in enumerate(story.steps)
     )
-    lines = tuple(Mark(round((at - first) * scale, 1), words) for words, at in marks.items())
-    return Drawing(WIDTH, TOP + ROW * len(bars) + 6, bars, lines, last - first)
+    lines: list[Mark] = []
+    for words, at in marks.items():
+        x = round((at - first) * scale, 1)
+        under = bool(lines) and x - lines[-1].x < CLOSE and lines[-1].y == FIRST
+        lines.append(Mark(x, SECOND if under else FIRST, words))
+    return Drawing(WIDTH, TOP + ROW * len(bars) + 6, bars, tuple(lines), last - first)

@@ -98,7 +98,7 @@ class Story:
     run: str
     book: str
     status: str
-    summary: str
+    summary: tuple[str, ...]
     reason: str
     actor: str
     started: datetime
@@ -151,7 +151,7 @@ def story(
         run=run,
         book=plan["book"],
         status=status,
-        summary=plan["summary"],
+        summary=tuple(" ".join(line.split()) for line in plan["summary"].splitlines()),
         reason=str(opened.get("reason") or ""),
         actor=str(opened.get("actor") or ""),
         started=started,

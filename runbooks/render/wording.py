@@ -14,7 +14,9 @@ LONGEST_SEEN = 100  # characters of evidence on one line
 
 
 def span(seconds: float) -> str:
-    """Write a time span in seconds: `0.4 s`, `42 s`, `5 min 2 s`, `2 h 5 min`."""
+    """Write a time span in seconds: `23 ms`, `0.4 s`, `42 s`, `5 min 2 s`, `2 h 5 min`."""
+    if seconds < 0.1:  # noqa: PLR2004  `0.0 s` would say nothing
+        return f"{seconds * 1000:.0f} ms" if seconds > 0 else "0 s"
     if seconds < 10:  # noqa: PLR2004  below ten seconds a tenth is still worth reading
         return f"{seconds:.1f} s"
     whole = round(seconds)
