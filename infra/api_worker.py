@@ -83,7 +83,9 @@ class ApiWorker(pulumi.ComponentResource):
     def _declare_maintenance(self, name: str) -> cloudflare.WorkerVersion:
         module = (ROOT / "infra" / "maintenance.js").read_bytes()
         told = {"PRODUCT": self._stack.product.title, "RETRY_AFTER": str(self._stack.api.retry_after_seconds)}
-        return self._declare_version(name, module, MAINTENANCE, _texts(told))
+        # Uploaded again beside each app version: only the last 100 versions can be deployed (changelog 2025-09-11).
+        beside = cloudflare.WorkerVersionBindingArgs(name="BESIDE", type="plain_text", text=self.app.id)
+        return self._declare_version(name, module, MAINTENANCE, [beside, *_texts(told)])
 
     def _declare_version(
         self, name: str, module: bytes, message: str, bindings: list[cloudflare.WorkerVersionBindingArgs]

@@ -126,8 +126,14 @@ def test_the_versions_are_bound_as_the_app_expects(declare: Declare, config: Con
     assert app["MODE"] == {"name": "MODE", "type": "plain_text", "text": "safe"}
     assert declared.one("ems-api-app").inputs["annotations"]["workersMessage"].startswith("app ")
     maintenance = declared.one("ems-api-maintenance").inputs
-    assert {each["name"] for each in maintenance["bindings"]} == {"PRODUCT", "RETRY_AFTER", "VERSION"}
+    assert {each["name"] for each in maintenance["bindings"]} == {"BESIDE", "PRODUCT", "RETRY_AFTER", "VERSION"}
     assert maintenance["annotations"] == {"workersMessage": "maintenance"}
+
+
+def test_the_maintenance_version_never_grows_too_old_to_deploy(declare: Declare, config: Config) -> None:
+    """It is uploaded again with every app version: of a Worker only the last 100 uploads can go live."""
+    bindings = {each["name"]: each for each in declare(config).one("ems-api-maintenance").inputs["bindings"]}
+    assert bindings["BESIDE"]["text"] == "id of ems-api-app"
 
 
 def test_ways_open_only_once_something_is_live(declare: Declare, config: Config) -> None:
