@@ -108,49 +108,48 @@ class Rollback:
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure."""
-        stack, arguments, target = self.settings.stack, self.arguments, facts.target
-        checks = tuple((stack.api.host, smoke) for smoke in stack.api.smoke)
-        otherwise = self.command(f"rollback --to={facts.fallback}") if facts.fallback else None
         return (
-            *(
-                quarantine(
-                    self.settings.home,
-                    "api",
-                    version=bad,
-                    to=target,
-                    clock=self.clock,
-                    name=f"quarantine {bad[:SHORT]}",
-                )
-                for bad in facts.bad
-            ),
+            *(self.quarantined(bad, facts.target) for bad in facts.bad),
             route_traffic(
                 self.cloudflare,
                 self.worker,
-                to=target,
+                to=facts.target,
                 back_to=facts.live[0],
                 what=NAME,
-                force=arguments.accept_secret_change,
-                on_secret_change=self.command(f"rollback --to={target} --accept-secret-change"),
+                force=self.arguments.accept_secret_change,
+                on_secret_change=self.command(f"rollback --to={facts.target} --accept-secret-change"),
             ),
             pin_release(
                 self.settings.file,
                 "api",
-                version=target,
-                reason=arguments.reason or f"rolled back from {', '.join(v[:SHORT] for v in facts.live)}",
+                version=facts.target,
+                reason=self.arguments.reason or f"rolled back from {', '.join(v[:SHORT] for v in facts.live)}",
                 clock=self.clock,
             ),
+            *self.proofs(facts),
+        )
+
+    def quarantined(self, bad: str, target: str) -> Step:
+        """Return the step that keeps later rollbacks away from a live release that is left."""
+        name = f"quarantine {bad[:SHORT]}"
+        return quarantine(self.settings.home, "api", version=bad, to=target, clock=self.clock, name=name)
+
+    def proofs(self, facts: Facts) -> tuple[Step, ...]:
+        """Return the steps that prove the target through the edge and record the proof."""
+        api, target = self.settings.stack.api, given(facts.target)
+        checks = tuple((api.host, smoke) for smoke in api.smoke)
+        otherwise = self.command(f"rollback --to={facts.fallback}") if facts.fallback else None
+        return (
             edge_answers(
                 self.edge,
-                stack.api.host,
-                stack.api.health,
-                version=given(target),
+                api.host,
+                api.health,
+                version=target,
                 clock=self.clock,
                 next_command=lambda _sight: otherwise,
             ),
             smoke_passes(self.edge, checks, next_command=lambda _sight: otherwise),
-            record_verified(
-                self.settings.home, "api", version=given(target), proofs=("health", "smoke"), clock=self.clock
-            ),
+            record_verified(self.settings.home, "api", version=target, proofs=("health", "smoke"), clock=self.clock),
         )
 
     def summary(self, facts: Facts) -> str:

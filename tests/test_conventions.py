@@ -82,13 +82,13 @@ def test_only_settings_read_the_environment() -> None:
         name
         for name, _, tree in modules("runbooks/")
         for node in ast.walk(tree)
-        if (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
     }
     assert readers - allowed == set()
 
 
 def test_broad_excepts_stand_at_the_edge_only() -> None:
-    """`except Exception` is found where it is turned into a message or a journal entry, nowhere else."""
+    """`except Exception` turns into a message or a journal entry at the edge; elsewhere it only cleans up and re-raises."""
     broad = {
         f"{name}:{node.lineno}"
         for name, _, tree in modules(*PACKAGES)
@@ -96,6 +96,7 @@ def test_broad_excepts_stand_at_the_edge_only() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
         and name not in EDGES
+        and ast.unparse(node.body[-1]) != "raise"
     }
     assert broad == set()
 

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 READY: Final = 120.0  # seconds from start to the line that says so; a cold PostgreSQL takes about three
 INSTALL: Final = 900.0  # seconds to fetch the engines over a slow line
 NOTE: Final = "twin.json"
-FREE_PORTS: Final = {"cloudflare": 0, "supabase": 0, "edge": 0, "dns": 0, "postgres": 0}
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -132,11 +131,9 @@ def start(
 
     Raises ActError with the end of its error output when it ends early or isn't ready after `seconds`.
     """
-    wanted: dict[str, int] = msgspec.structs.asdict(ports) if ports else FREE_PORTS
     arguments = [python, "-m", "twin", "serve", "--state", str(state)]
     arguments += ["--account", account, "--zone", zone, "--project", project]
-    arguments += [word for name, port in wanted.items() if port for word in (f"--{name}-port", str(port))]
-    arguments += ["--outlive-parent"] if outlives_us else []
+    arguments += [*_fixed(ports), *(["--outlive-parent"] if outlives_us else [])]
     state.mkdir(parents=True, exist_ok=True)
     with (state / "serve.stderr").open("w+b") as stderr:
         program = child.start(
@@ -146,21 +143,26 @@ def start(
             stderr=stderr,
             outlives_us=outlives_us,
         )
-        ready: Addresses | None = None
-        try:
-            line = next(child.lines(program, seconds=seconds), b"")
-            ready = msgspec.json.decode(line, type=Addresses)
-        except (TimeoutError, msgspec.DecodeError):
-            code = child.stop(program)
-            message = (
-                f"python -m twin serve --state {state}: expected one line of JSON within {seconds:.0f} s, "
-                f"got none (exit {code}): {child.tail(stderr)}"
-            )
-            raise ActError(message, next_command="invoke twin.up") from None
-        finally:
-            if ready is None:
-                child.stop(program)
-    return TwinProcess(ready, program)
+        return TwinProcess(_ready(program, state, stderr, seconds), program)
+
+
+def _ready(program: subprocess.Popen[bytes], state: Path, stderr: IO[bytes], seconds: float) -> Addresses:
+    """Wait for the line that tells the addresses; a twin that doesn't come to that is stopped."""
+    ready: Addresses | None = None
+    try:
+        line = next(child.lines(program, seconds=seconds), b"")
+        ready = msgspec.json.decode(line, type=Addresses)
+    except (TimeoutError, msgspec.DecodeError):
+        code = child.stop(program)
+        message = (
+            f"python -m twin serve --state {state}: expected one line of JSON within {seconds:.0f} s, "
+            f"got none (exit {code}): {child.tail(stderr)}"
+        )
+        raise ActError(message, next_command="invoke twin.up") from None
+    finally:
+        if ready is None:
+            child.stop(program)
+    return ready
 
 
 def running(state: Path) -> Addresses | None:
@@ -239,6 +241,12 @@ class TwinControl:
 def control(cloudflare: str) -> TwinControl:
     """Speak to the twin whose Cloudflare address (with `/client/v4`) is given."""
     return TwinControl(Transport("the twin", cloudflare.removesuffix("/client/v4")))
+
+
+def _fixed(ports: TwinPorts | None) -> list[str]:
+    """Return the flags that fix the ports; 0 and None mean free ones."""
+    wanted: dict[str, int] = msgspec.structs.asdict(ports) if ports else {}
+    return [word for name, port in wanted.items() if port for word in (f"--{name}-port", str(port))]
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ ONLY_READS: Final = NoUndo("it only reads")
 
 Clock = Callable[[], datetime]
 Version = Callable[[Sight], str]
+Look = Callable[[Sight], tuple[list[str], Evidence]]
+"""What is wrong, in words, and what was seen."""
 
 
 class HealthBody(msgspec.Struct, frozen=True):
@@ -94,9 +97,7 @@ def edge_answers(
             milliseconds.append(round(answer.milliseconds, 1))
         return [], {"version": wanted, "answers": in_a_row, "milliseconds": milliseconds}
 
-    return _proof(
-        name, f"prove the health contract at {host}{contract.path}", look, within=within, next_command=next_command
-    )
+    return Proof(look, within, next_command).step(name, f"prove the health contract at {host}{contract.path}")
 
 
 def smoke_passes(
@@ -113,58 +114,62 @@ def smoke_passes(
         faults = [fault for host, smoke in checks for fault in smoke_faults(edge.get(host, smoke.path), smoke)]
         return faults, {"passed": [f"{host}{smoke.path} {smoke.status}" for host, smoke in checks]}
 
-    return _proof(name, f"pass {len(checks)} smoke checks", look, within=within, next_command=next_command)
+    return Proof(look, within, next_command).step(name, f"pass {len(checks)} smoke checks")
 
 
-def _proof(
-    name: str,
-    title: str,
-    look: Callable[[Sight], tuple[list[str], Evidence]],
-    *,
-    within: float,
-    next_command: Callable[[Sight], str | None],
-) -> Step:
-    """Return a step that only looks: faults may settle `within` seconds of its first look, then they are final."""
-    first_look: list[float] = []
-    just_proven: list[Evidence] = []
+@dataclass
+class Proof:
+    """A look that must find no faults: they may settle `within` seconds of the first look, then they are final."""
 
-    def faults_of(sight: Sight) -> tuple[list[str], Evidence, bool]:
-        first_look.append(time.monotonic())
-        try:
-            faults, evidence = look(sight)
-        except Unreachable as error:
-            faults, evidence = [str(error)], {}
-        return faults, evidence, time.monotonic() - first_look[0] > within
+    look: Look
+    within: float
+    next_command: Callable[[Sight], str | None]
+    first_look: float | None = None
+    just_proven: Evidence | None = None
 
-    def holds(sight: Sight) -> Held:
-        if just_proven:
-            return Yes(just_proven.pop())  # what the act has looked at this very moment
-        faults, evidence, final = faults_of(sight)
+    def holds(self, sight: Sight) -> Held:
+        """Tell what the act has seen this very moment; without an act before it, look."""
+        if self.just_proven is not None:
+            seen, self.just_proven = self.just_proven, None
+            return Yes(seen)
+        faults, seen, final = self.faults(sight)
         if not faults:
-            return Yes(evidence)
-        seen: Evidence = {**evidence, "faults": list(faults)}
-        return No(seen, "; ".join(faults)) if final else Settling(seen, LOOK_AGAIN)
+            return Yes(seen)
+        told: Evidence = {**seen, "faults": list(faults)}
+        return No(told, "; ".join(faults)) if final else Settling(told, LOOK_AGAIN)
 
-    def act(sight: Sight) -> Json:
+    def act(self, sight: Sight) -> Json:
+        """Look until there are no faults. Raises NotSo with the next command when they are final."""
         while True:
-            faults, evidence, final = faults_of(sight)
+            faults, seen, final = self.faults(sight)
             if not faults:
-                just_proven[:] = [evidence]
+                self.just_proven = seen
                 return None
             if final:
-                raise NotSo("; ".join(faults), next_command=next_command(sight))
+                raise NotSo("; ".join(faults), next_command=self.next_command(sight))
             time.sleep(LOOK_AGAIN)
 
-    return Step(
-        name=name,
-        title=title,
-        effect=Effect.READ,
-        holds=holds,
-        act=act,
-        undo=ONLY_READS,
-        expect=0.1,
-        deadline=within + 30.0,
-    )
+    def faults(self, sight: Sight) -> tuple[list[str], Evidence, bool]:
+        """Look once: what is wrong, what was seen, and whether time is over."""
+        self.first_look = self.first_look or time.monotonic()
+        try:
+            faults, seen = self.look(sight)
+        except Unreachable as error:
+            faults, seen = [str(error)], {}
+        return faults, seen, time.monotonic() - self.first_look > self.within
+
+    def step(self, name: str, title: str) -> Step:
+        """Return the step that reads this proof."""
+        return Step(
+            name=name,
+            title=title,
+            effect=Effect.READ,
+            holds=self.holds,
+            act=self.act,
+            undo=ONLY_READS,
+            expect=0.1,
+            deadline=self.within + 30.0,
+        )
 
 
 def _age_faults(timestamp: str, fresh_seconds: float, now: datetime) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,47 +16,58 @@ if TYPE_CHECKING:
 WAY_BACK: Final = "the release before stays uploaded: `invoke rollback` sends the traffic back to it"
 
 
-def apply_program(pulumi: Pulumi, cloudflare: Cloudflare, worker: str, *, resources: int, name: str = "apply") -> Step:
-    """Return the step that applies the program and leaves the version that is live as `live` in its result.
+@dataclass
+class Program:
+    """The program as applied by this run: `made` is what the act has left, for the proof right after it."""
 
-    Repeating it is safe: the program converges. It counts as held when the traffic stands as the outputs of this run
-    say. `resources` is about how many there are, for the progress bar (0: not known).
-    """
-    made: dict[str, Json] = {}
+    pulumi: Pulumi
+    cloudflare: Cloudflare
+    worker: str
+    resources: int
+    name: str
+    made: dict[str, Json] = field(default_factory=dict)
 
-    def holds(sight: Sight) -> Held:
-        live = cloudflare.live(worker)
+    def holds(self, sight: Sight) -> Held:
+        """Tell whether the traffic stands as the outputs of this run say."""
+        live = self.cloudflare.live(self.worker)
         version = live.version if live else None
-        outputs = made or sight.results.get(name)
+        made = self.made or sight.results.get(self.name)
         seen: dict[str, Json] = {"live": version}
-        if not isinstance(outputs, dict) or "wanted" not in outputs:
+        if not isinstance(made, dict) or "wanted" not in made:
             return No(seen, "the program was not applied in this run")
-        if outputs["wanted"] == version:
+        if made["wanted"] == version:
             return Yes(seen)
-        return No(seen, f"{worker}: expected {outputs['wanted']} live, got {version}")
+        return No(seen, f"{self.worker}: expected {made['wanted']} live, got {version}")
 
-    def act(sight: Sight) -> Json:
+    def act(self, sight: Sight) -> Json:
+        """Apply it."""
         done: list[Change] = []
 
         def report(change: Change) -> None:
             done.append(change)
-            if resources:
-                sight.report(len(done), max(resources, len(done)))
+            if self.resources:
+                sight.report(len(done), max(self.resources, len(done)))
 
-        applied = pulumi.up(report)
+        applied = self.pulumi.up(report)
         outputs = msgspec.to_builtins(applied.outputs)
-        made.clear()
-        made["wanted"] = outputs["api_live_version"]
-        made["outputs"] = outputs
-        made["changes"] = [f"{change.action} {change.type} {change.name}" for change in applied.changes]
-        return made
+        changes = [f"{change.action} {change.type} {change.name}" for change in applied.changes]
+        self.made = {"wanted": outputs["api_live_version"], "outputs": outputs, "changes": changes}  # type: ignore[dict-item] # a list of texts is JSON
+        return self.made
 
+
+def apply_program(pulumi: Pulumi, cloudflare: Cloudflare, worker: str, *, resources: int, name: str = "apply") -> Step:
+    """Return the step that applies the program and leaves the version that is live as `live` in its result.
+
+    Repeating it is safe: the program converges. `resources` is about how many there are, for the progress bar
+    (0: not known).
+    """
+    program = Program(pulumi, cloudflare, worker, resources, name)
     return Step(
         name=name,
         title="apply the program: infrastructure, code and site",
         effect=Effect.WRITE,
-        holds=holds,
-        act=act,
+        holds=program.holds,
+        act=program.act,
         undo=NoUndo(WAY_BACK),
         expect=8.0,
         deadline=1800.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,53 @@ if TYPE_CHECKING:
 SHORT: Final = 8  # characters of a version id that the operator reads
 
 
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """All of a Worker's traffic on version `to`.
+
+    `what` and the request id stay in the deployment's message, by which a deployment whose answer was lost is found
+    again. `force` accepts that secrets changed since `to` was live; without it Cloudflare refuses with 10220, and
+    `on_secret_change` is the command to type then.
+    """
+
+    cloudflare: Cloudflare
+    worker: str
+    to: str
+    what: str
+    force: bool
+    on_secret_change: str | None
+
+    def holds(self, sight: Sight) -> Held:
+        """Tell whether the live deployment is that version at 100 %."""
+        live = self.cloudflare.live(self.worker)
+        seen = _evidence(live, request=sight.request)
+        if live is not None and live.version == self.to:
+            return Yes(seen)
+        shares = ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
+        return No(seen, f"{self.worker}: expected {self.to[:SHORT]} 100 %, got {shares}")
+
+    def act(self, sight: Sight) -> Json:
+        """Deploy it."""
+        try:
+            made = self.deploy((Share(self.to, 100),), self.what, sight, force=self.force)
+        except ActRefused as error:
+            if error.code != CHANGED_SINCE:
+                raise
+            message = f"{error} Version {self.to} would run with secrets that it was not tested with."
+            raise ActRefused(message, next_command=self.on_secret_change, code=error.code) from None
+        return {"deployment": made.id, "version": self.to}
+
+    def undo(self, sight: Sight) -> Json:
+        """Go back to the split that was seen right before the act."""
+        split = msgspec.convert(sight.before["split"], tuple[Share, ...])
+        made = self.deploy(split, f"undo {self.what}", sight, force=True)
+        return {"deployment": made.id, "split": msgspec.to_builtins(split)}
+
+    def deploy(self, split: tuple[Share, ...], what: str, sight: Sight, *, force: bool) -> Deployment:
+        """Send one deployment that can be found again by its request id."""
+        return self.cloudflare.deploy(self.worker, split, message=f"{what} · request {sight.request}", force=force)
+
+
 def route_traffic(
     cloudflare: Cloudflare,
     worker: str,
@@ -28,44 +76,20 @@ def route_traffic(
     name: str = "route traffic",
     title: str | None = None,
 ) -> Step:
-    """Return the step that sends all of a Worker's traffic to version `to`, by one REST call.
+    """Return the step that sends all of a Worker's traffic to version `to`, by one REST call; see `Traffic`.
 
-    `back_to` is the version that had it when the plan was made (None: nothing was live); the undo goes back to the
-    split that was seen right before the act. `what` and the request id stay in the deployment's message, by which a
-    deployment whose answer was lost is found again. `force` accepts that secrets changed since `to` was live; without
-    it Cloudflare refuses with 10220, and `on_secret_change` is the command to type then.
+    `back_to` is the version that had it when the plan was made (None: nothing was live).
     """
-
-    def holds(sight: Sight) -> Held:
-        live = cloudflare.live(worker)
-        seen = _evidence(live, request=sight.request)
-        if live is not None and live.version == to:
-            return Yes(seen)
-        shares = ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
-        return No(seen, f"{worker}: expected {to[:SHORT]} 100 %, got {shares}")
-
-    def act(sight: Sight) -> Json:
-        try:
-            made = _deploy(cloudflare, worker, (Share(to, 100),), what=what, sight=sight, force=force)
-        except ActRefused as error:
-            if error.code != CHANGED_SINCE:
-                raise
-            message = f"{error} Version {to} would run with secrets that it was not tested with."
-            raise ActRefused(message, next_command=on_secret_change, code=error.code) from None
-        return {"deployment": made.id, "version": to}
-
-    def undo(sight: Sight) -> Json:
-        split = msgspec.convert(sight.before["split"], tuple[Share, ...])
-        made = _deploy(cloudflare, worker, split, what=f"undo {what}", sight=sight, force=True)
-        return {"deployment": made.id, "split": msgspec.to_builtins(split)}
-
+    traffic = Traffic(
+        cloudflare=cloudflare, worker=worker, to=to, what=what, force=force, on_secret_change=on_secret_change
+    )
     return Step(
         name=name,
         title=title or f"send {worker} traffic to {to[:SHORT]}",
         effect=Effect.WRITE,
-        holds=holds,
-        act=act,
-        undo=undo if back_to else NoUndo("nothing was live before: there is no version to go back to"),
+        holds=traffic.holds,
+        act=traffic.act,
+        undo=traffic.undo if back_to else NoUndo("nothing was live before: there is no version to go back to"),
         expect=0.2,
         deadline=30.0,
         attempts=3,
@@ -81,12 +105,6 @@ def released_by(step: str) -> Callable[[Sight], str]:
 def given(version: str) -> Callable[[Sight], str]:
     """Return how to read a version that was known when the plan was made."""
     return lambda _sight: version
-
-
-def _deploy(
-    cloudflare: Cloudflare, worker: str, split: tuple[Share, ...], *, what: str, sight: Sight, force: bool
-) -> Deployment:
-    return cloudflare.deploy(worker, split, message=f"{what} · request {sight.request}", force=force)
 
 
 def _evidence(live: Deployment | None, *, request: str) -> Evidence:
