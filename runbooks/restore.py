@@ -26,7 +26,7 @@ from runbooks.steps.edge import edge_answers, smoke_passes
 from runbooks.steps.journals import first_change, left_stopped
 from runbooks.steps.maintenance import edge_is_stopped, serving_release
 from runbooks.steps.present import Present, check_own_address, losses, read_present
-from runbooks.steps.strategies import Strategy, choose
+from runbooks.steps.strategies import choose
 from runbooks.steps.supabase import allow, allowed_before, let_the_archive_reach, recover
 from runbooks.steps.verification import Beats, Expected, verify
 from runbooks.steps.workers import SHORT, given, route_traffic
@@ -47,7 +47,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the operator asks for. `without_copy` agrees to go on although the database cannot be copied."""
 
     point: str
-    strategy: Strategy = "auto"
+    strategy: str = "auto"
     without_copy: bool = False
 
 

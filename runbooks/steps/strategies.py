@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
     from runbooks.clients.supabase import Backups
 
-Strategy: TypeAlias = Literal["auto", "pitr", "dump", "archive"]
+STRATEGIES: Final = ("auto", "pitr", "dump", "archive")
 
 
-def choose(asked: Strategy, backups: Backups, *, project: str, retry: str) -> tuple[str, str]:
+def choose(asked: str, backups: Backups, *, project: str, retry: str) -> tuple[str, str]:
     """Return the strategy and the reason for it. Raises Refused where it is not there, naming what is.
 
     `retry` is the command without its strategy.
     """
+    if asked not in STRATEGIES:
+        message = f"--strategy={asked}: expected one of {', '.join(STRATEGIES)}."
+        raise Refused(message, next_command=retry)
     daily = [backup.inserted_at for backup in backups.backups if backup.status == "COMPLETED"]
     exists = "pitr is not enabled for this project"
     if backups.pitr_enabled:

@@ -1,0 +1,208 @@
+"""Lost data comes back: the point is found, the application stopped, the database recovered, proven, and served."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from runbooks.clients.edge import Edge
+from runbooks.clients.twin import Do, Fault
+from runbooks.model.settings import read_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.stories.conftest import Operator
+
+pytestmark = pytest.mark.twin
+
+ROWS = "select count(*) from public.bookings"
+LATE = "insert into public.horses (name, sex, birth_date) values ('Late', 'mare', '2015-01-01')"
+LATE_ROWS = "select count(*) from public.horses where name = 'Late'"
+
+
+def sql(operator: Operator, statement: str) -> Any:  # noqa: ANN401 - one value of any type
+    """Run one statement as the database's owner, and return its first value."""
+    with psycopg.connect(operator.addresses.database_url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+
+def a_second_passes() -> str:
+    """Let everything so far be before a point, everything later after it; return the point."""
+    time.sleep(1.01)
+    point = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    time.sleep(1.01)
+    return point
+
+
+def health(operator: Operator) -> int:
+    """Ask the health path as a user does."""
+    stack = read_stack(operator.stack_file)
+    edge = Edge(operator.addresses.edge)
+    try:
+        return edge.get(stack.api.host, stack.api.health.path).status
+    finally:
+        edge.close()
+
+
+def recoveries(operator: Operator) -> int:
+    """Count the recoveries that really began."""
+    return len(operator.calls("POST", "/restore-pitr"))
+
+
+def allowed(operator: Operator) -> list[str]:
+    """Return who may connect to the database after the last call that said so."""
+    made = operator.calls("POST", "/network-restrictions/apply")
+    return [] if not made or made[-1].effect is None else made[-1].effect.removeprefix("database open to ").split(", ")
+
+
+def test_a_truncated_table_comes_back(operator: Operator) -> None:
+    """Rows are back, later ones are gone, the service answers, nobody is shut out; and all of it again."""
+    assert operator.types("twin.up").code == 0
+    rows = sql(operator, ROWS)
+    point = a_second_passes()
+    sql(operator, LATE)
+    sql(operator, "truncate public.bookings cascade")
+
+    writes = len([call for call in operator.control.calls() if call.effect])
+    planned = operator.types("restore", f"--point={point}", "--dry-run")
+    assert (planned.code, planned.document["status"]) == (0, "planned"), planned.text
+    assert planned.document["plan"]["losses"][0].startswith(
+        "everything written after it. Seen now: public.horses 1 rows"
+    )
+    assert len([call for call in operator.control.calls() if call.effect]) == writes
+    assert (sql(operator, ROWS), recoveries(operator)) == (0, 0)
+
+    done = operator.consents("restore", f"--point={point}")
+    assert (done.code, done.document["status"]) == (0, "done"), done.text
+    assert (sql(operator, ROWS), sql(operator, LATE_ROWS)) == (rows, 0)
+    assert health(operator) == 200
+    assert allowed(operator) == ["0.0.0.0/0", "::/0"]
+    proof = done.document["results"]["verify"]
+    assert proof["rows"]["public.bookings"] == rows
+    assert proof["not_checked"] == []
+    assert "RESTORING" in done.document["results"]["restore"]["states_seen"]
+
+    way_back = next(s["no_undo"] for s in done.document["plan"]["steps"] if s["name"] == "restore")
+    restored = subprocess.run(
+        ["bash", "-c", way_back.partition("way back: ")[2]],
+        env={"PATH": f"{programs()}:/usr/bin:/bin", "EMS_DATABASE_URL": operator.addresses.database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert restored.returncode == 0, restored.stderr
+    assert (sql(operator, ROWS), sql(operator, LATE_ROWS)) == (0, 1)
+
+    again = operator.consents("restore", f"--point={point}")
+    assert (again.code, again.document["status"]) == (0, "done"), again.text
+    assert (sql(operator, ROWS), sql(operator, LATE_ROWS)) == (rows, 0)
+    assert recoveries(operator) == 2
+
+
+def programs() -> Path:
+    """Return the folder of PostgreSQL's own programs."""
+    from runbooks.clients.postgres_programs import own_program  # noqa: PLC0415 - this test alone needs it
+
+    return own_program("pg_restore").parent
+
+
+def test_what_is_wrong_is_refused_or_stays_stopped(operator: Operator) -> None:
+    """What cannot be is refused; a failed proof leaves nobody served, and an earlier point brings all back."""
+    assert operator.types("twin.up").code == 0
+    refuse_all(operator)
+    rows = sql(operator, ROWS)
+    good = a_second_passes()
+    sql(operator, "truncate public.bookings cascade")
+    bad = a_second_passes()
+    failed = operator.consents("restore", f"--point={bad}")
+    assert (failed.code, failed.document["status"]) == (5, "unproven"), failed.text
+    assert "check “bookings are there” is not true. The application stays stopped." in failed.document["text"]
+    assert (health(operator), allowed(operator)) == (503, ["127.0.0.1/32"])
+    done = operator.consents("restore", f"--point={good}")
+    assert done.code == 0, done.text
+    assert (sql(operator, ROWS), health(operator), allowed(operator)) == (rows, 200, ["0.0.0.0/0", "::/0"])
+
+
+def refuse_all(operator: Operator) -> None:
+    """A bad point, a strategy that is not there, a database that is gone: refused before anything is touched."""
+    refusals = {
+        ("--point=2026-11-20 11:15",): "it has no zone, and none is guessed",
+        ("--point=2001-01-01T00:00:00Z",): "the backups begin later, at",
+        (
+            "--point=10s ago",
+            "--strategy=dump",
+        ): "--strategy=dump: not available for this project yet. What exists: pitr",
+        ("--point=10s ago", "--strategy=tape"): "expected one of",
+    }
+    writes = len([call for call in operator.control.calls() if call.effect])
+    for flags, reason in refusals.items():
+        said = operator.consents("restore", *flags)
+        assert said.code == 2, (flags, said.text)
+        assert reason in said.text, (flags, said.text)
+    operator.control.break_down("postgres-stop")
+    gone = operator.consents("restore", "--point=1s ago")
+    assert gone.code == 2, gone.text
+    assert "it does not answer, so the present cannot be copied" in gone.text
+    operator.control.break_down("postgres-start")
+    assert len([call for call in operator.control.calls() if call.effect]) == writes
+
+
+@contextmanager
+def killed_at(operator: Operator, step: str, *flags: str) -> Iterator[str]:
+    """Start a restore and end it without a warning once this step has begun; yield the run's id."""
+    runs = operator.stack_file.parent / "ops" / "runs"
+    known = set(runs.iterdir())
+    words = [sys.executable, "-m", "invoke", "restore", f"--stack={operator.stack_file}", "--yes", "--reason=a story"]
+    process = subprocess.Popen(
+        [*words, *flags],
+        cwd=operator.root,
+        env=operator.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while process.poll() is None and not any(_began(run, step) for run in set(runs.iterdir()) - known):
+            time.sleep(0.005)
+        time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -9
+    yield next(run.name for run in set(runs.iterdir()) - known)
+
+
+def _began(run: Path, step: str) -> bool:
+    journal = run / "journal.jsonl"
+    whole = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
+    return any(json.loads(line)["step"] == step for line in whole)
+
+
+def test_a_killed_restore_goes_on(operator: Operator) -> None:
+    """Killed while it copies, stops or restores, and with a lost answer: it goes on, and recovers exactly once."""
+    assert operator.types("twin.up").code == 0
+    rows = sql(operator, ROWS)
+    for number, step in enumerate(("copy the present", "restore"), 1):
+        point = a_second_passes()
+        sql(operator, "truncate public.bookings cascade")
+        with killed_at(operator, step, f"--point={point}") as run:
+            done = operator.consents("runs.resume", f"--run={run}")
+        assert (done.code, done.document["status"]) == (0, "done"), (step, done.text)
+        assert (sql(operator, ROWS), recoveries(operator)) == (rows, number)
+        assert (health(operator), allowed(operator)) == (200, ["0.0.0.0/0", "::/0"])
+    point = a_second_passes()
+    sql(operator, "truncate public.bookings cascade")
+    operator.control.fault(Fault(provider="supabase", method="POST", path="/restore-pitr$", do=Do(reset="after")))
+    lost = operator.consents("restore", f"--point={point}")
+    assert (lost.code, sql(operator, ROWS), recoveries(operator)) == (0, rows, 3), lost.text
