@@ -88,7 +88,7 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_broad_excepts_stand_at_the_edge_only() -> None:
-    """`except Exception` turns into a message or a journal entry at the edge; elsewhere it only cleans up and re-raises."""
+    """A broad `except` becomes a message or a journal entry at the edge; elsewhere it cleans up and re-raises."""
     broad = {
         f"{name}:{node.lineno}"
         for name, _, tree in modules(*PACKAGES)
@@ -188,8 +188,8 @@ def test_the_menu_only_composes() -> None:
 def test_nothing_of_a_machine_is_committed() -> None:
     """No committed file holds a home folder, a package index's address or a private key."""
     marks = re.compile(
-        r"resolved\W+https?:|--(?:extra-)?index-url|--find-links|/(?:home|Users)/\w+/|/root/\.|registry\.np"
-        r"m|files\.pythonhosted|-----BEGIN [A-Z ]*PRIVATE KEY"
+        r"resolved\W+https?:|--(?:extra-)?index-[u]rl|--find-[l]inks|/(?:home|Users)/\w+/|/[r]oot/\.|registry\.[n]pm"
+        r"|files\.[p]ythonhosted|-----BEGIN [A-Z ]*PRIVATE [K]EY"
     )
     hits = [
         f"{file.relative_to(ROOT)}:{number}"
