@@ -30,6 +30,8 @@ RESTORED_WITHIN: Final = 4 * 3600.0
 """Seconds that a recovery may take: a week of WAL has been seen to need hours."""
 BEGUN_WITHIN: Final = 20.0
 """Seconds after which a recovery whose request was lost has left ACTIVE_HEALTHY, if it was ever asked for."""
+NEVER_BEGUN: Final = 900.0
+"""Seconds after which a recovery that was accepted, and of which nothing is to be seen, counts as lost."""
 SERVICES: Final = ("db", "auth", "rest")
 SUPPORT: Final = "https://supabase.com/dashboard/support/new"
 
@@ -173,6 +175,7 @@ class Recovery:
     database: Postgres
     clock: Callable[[], datetime]
     pace: Pace = field(default_factory=Pace)
+    looked_after: bool = False
     passed: list[str] = field(default_factory=list)
     """The states that the platform went through while we looked, in order."""
 
@@ -190,6 +193,8 @@ class Recovery:
         }
         if not sight.request:
             return self._before(status, seen)
+        if not self.looked_after:
+            self.looked_after, self.pace = True, Pace()
         if status in FAILED and status != sight.before.get("status"):
             message = (
                 f"Supabase project {self.supabase.ref}: expected it to come back, its status is {status}. The "
@@ -209,6 +214,12 @@ class Recovery:
 
     def _settled(self, sight: Sight, server: Server, seen: dict[str, Json]) -> Held:
         missing = _not_recovered(sight.before, server)
+        if missing and time.monotonic() - self.pace.began > NEVER_BEGUN:
+            message = (
+                f"Supabase project {self.supabase.ref}: asked for the recovery, and {NEVER_BEGUN / 60:.0f} min later "
+                f"{missing}. The application stays stopped. Ask the provider, naming the project: {SUPPORT}"
+            )
+            raise CheckError(message)
         if missing:
             return No(seen, missing)
         services = {service.name: service.status for service in self.supabase.health(*SERVICES)}
