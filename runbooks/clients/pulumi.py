@@ -166,7 +166,7 @@ class Pulumi:
             child.stop(program)
         if code:
             words = b"\n".join(line for line in last if not line.startswith(b"{")).decode("utf-8", "replace")
-            text = self.redact(f"{child.tail(stderr)}\n{words}".strip())
+            text = self.redact(f"{words}\n{child.tail(stderr)}".strip())
             message = f"{said}: expected exit 0, got {code}: {text}"
             raise failure(message, next_command="invoke deploy")
 

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runbooks.clients.postgres import Postgres
+from tests.runbooks.desk import Desk, opened
 from tests.runbooks.stand_in import StandIn, serving
+from tests.twin.running import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -17,3 +21,17 @@ def stand_in() -> Iterator[StandIn]:
     """Give a provider and its edge on this machine."""
     with serving() as state:
         yield state
+
+
+@pytest.fixture
+def desk(stand_in: StandIn, root: Path, tmp_path: Path) -> Iterator[Desk]:
+    """Give an operator's desk of its own."""
+    with opened(stand_in, root=root, folder=tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Give a real PostgreSQL with the platform's roles, for tests that carry the marker `twin`."""
+    with running(tmp_path_factory.mktemp("twin")) as twin:
+        yield Postgres(twin.line["database_url"])

@@ -2,111 +2,40 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from runbooks import rollback
-from runbooks.clients.cloudflare import Cloudflare, explain
-from runbooks.clients.edge import Edge
-from runbooks.clients.transport import Patience, Transport
-from runbooks.engine.redaction import Redactor
-from runbooks.engine.runner import Consent, Outcome, Runner
+from runbooks.engine.runner import Consent
 from runbooks.engine.step import Sight
 from runbooks.model.errors import ActRefused, Exit, Refused
-from runbooks.model.settings import Settings, load
 from runbooks.steps.pins import read_pins
-from runbooks.steps.releases import read_releases, record_verified
-from runbooks.steps.workers import given
+from runbooks.steps.releases import read_releases
+from tests.runbooks.desk import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from runbooks.engine.runner import Outcome
     from runbooks.engine.step import Book
-    from tests.runbooks.stand_in import StandIn
-
-REASON = {"reason": "it throws"}
+    from tests.runbooks.desk import Desk
 
 
-class Silent:
-    """Show nothing."""
-
-    def __getattr__(self, _name: str) -> Any:  # noqa: ANN401 - any method of Show
-        return lambda *_args: None
-
-
-@dataclass
-class Desk:
-    """An operator's desk in a folder of its own: stack file, ops home, clients of the stand-in."""
-
-    settings: Settings
-    stand_in: StandIn
-    cloudflare: Cloudflare
-    edge: Edge
-    consent: Consent = field(default_factory=lambda: Consent(yes=True, reason="it throws"))
-
-    def book(self, **arguments: Any) -> Book[Any]:  # noqa: ANN401 - the book's own arguments
-        """Make the book as the command does."""
-        given_arguments = msgspec.convert({**REASON, **arguments}, rollback.Arguments)
-        return rollback.book(self.settings, self.cloudflare, self.edge, arguments=given_arguments, clock=now)
-
-    def runner(self) -> Runner:
-        """Make what runs books."""
-        return Runner(
-            home=self.settings.home,
-            stack="twin",
-            stack_argument="twin",
-            actor="tester",
-            show=Silent(),
-            redact=Redactor(()),
-        )
-
-    def roll_back(self, **arguments: Any) -> Outcome:  # noqa: ANN401 - the book's own arguments
-        """Run the rollback."""
-        book = self.book(**arguments)
-        return self.runner().run(book, arguments={**REASON, **arguments}, consent=self.consent)
-
-    def release(self, *, good: bool = True) -> str:
-        """Upload a version, send the traffic to it, and record it as good where it is."""
-        version = self.stand_in.upload()
-        self.stand_in.deploy(version)
-        if good:
-            record_verified(self.settings.home, "api", version=given(version), proofs=(), clock=now).act(Sight())
-        return version
+def book_of(desk: Desk, **arguments: Any) -> Book[Any]:  # noqa: ANN401 - the book's own arguments
+    """Make the book as the command does."""
+    given = msgspec.convert({"reason": "it throws", **arguments}, rollback.Arguments)
+    return rollback.book(desk.settings, desk.cloudflare, desk.edge, arguments=given, clock=now)
 
 
-def now() -> datetime:
-    """Tell the time."""
-    return datetime.now(UTC)
-
-
-@pytest.fixture
-def desk(stand_in: StandIn, root: Path, tmp_path: Path) -> Iterator[Desk]:
-    """Give a desk whose stack file is a copy of the twin's."""
-    (tmp_path / "Pulumi.twin.yaml").write_bytes((root / "Pulumi.twin.yaml").read_bytes())
-    with _desk(load("twin", root=tmp_path, environ={}), stand_in) as found:
-        yield found
-
-
-@contextmanager
-def _desk(settings: Settings, stand_in: StandIn) -> Iterator[Desk]:
-    patience = Patience(connect=1, answer=1, read=2, attempts=3)
-    transport = Transport("Cloudflare", stand_in.address, "t" * 40, explain=explain, patience=patience)
-    edge = Edge(stand_in.address, patience=2)
-    yield Desk(settings, stand_in, Cloudflare(transport, settings.stack.account), edge)
-    transport.close()
-    edge.close()
+def roll_back(desk: Desk, **arguments: Any) -> Outcome:  # noqa: ANN401 - the book's own arguments
+    """Run the rollback."""
+    return desk.run(book_of(desk, **arguments), **{"reason": "it throws", **arguments})
 
 
 def test_traffic_goes_back_to_the_last_verified_release(desk: Desk) -> None:
     """The traffic, the pin and the ledger tell the same: back to what was proven, away from what was live."""
     good, bad = desk.release(), desk.release(good=False)
-    outcome = desk.roll_back()
+    outcome = roll_back(desk)
     assert (outcome.status, outcome.exit) == ("done", Exit.DONE)
     assert desk.stand_in.live == good
     pin = read_pins(desk.settings.file)["api"]
@@ -121,8 +50,8 @@ def test_twice_is_once(desk: Desk) -> None:
     desk.release()
     good = desk.release()
     desk.release(good=False)
-    desk.roll_back()
-    again = desk.roll_back()
+    roll_back(desk)
+    again = roll_back(desk)
     assert (again.status, again.exit) == ("already so", Exit.DONE)
     assert desk.stand_in.live == good
     assert len(desk.stand_in.writes) == 1
@@ -132,7 +61,7 @@ def test_a_release_that_was_verified_and_turned_out_bad_is_left(desk: Desk) -> N
     """The live release is left even when its checks had passed."""
     good = desk.release()
     desk.release()
-    desk.roll_back()
+    roll_back(desk)
     assert desk.stand_in.live == good
 
 
@@ -141,10 +70,10 @@ def test_an_interrupted_rollback_is_not_taken_for_a_new_one(desk: Desk) -> None:
     desk.release()
     good = desk.release()
     bad = desk.release(good=False)
-    for step in desk.book().steps(rollback.Facts(live=(bad,), target=good, bad=(bad,)))[:2]:
+    for step in book_of(desk).steps(rollback.Facts(live=(bad,), target=good, bad=(bad,)))[:2]:
         step.act(Sight(run="died"))
     assert read_pins(desk.settings.file) == {}
-    desk.roll_back()
+    roll_back(desk)
     assert desk.stand_in.live == good
     assert read_pins(desk.settings.file)["api"].version == good
 
@@ -154,7 +83,7 @@ def test_a_chosen_version_is_taken(desk: Desk) -> None:
     oldest = desk.release()
     desk.release()
     desk.release()
-    desk.roll_back(to=oldest[:13])
+    roll_back(desk, to=oldest[:13])
     assert desk.stand_in.live == oldest
 
 
@@ -163,7 +92,7 @@ def test_what_can_not_be_a_target_is_refused(desk: Desk) -> None:
     known = desk.release()
     desk.stand_in.upload(message="maintenance")
     with pytest.raises(Refused, match=rf"--to=ffff: expected one deployable .* got none\. Deployable: {known}\."):
-        desk.roll_back(to="ffff")
+        roll_back(desk, to="ffff")
     assert desk.stand_in.writes == []
 
 
@@ -173,14 +102,14 @@ def test_without_evidence_nothing_is_guessed(desk: Desk) -> None:
     desk.release(good=False)
     desk.stand_in.upload(message="maintenance")
     with pytest.raises(Refused, match="Deployable, but not proven good") as raised:
-        desk.roll_back()
+        roll_back(desk)
     assert raised.value.next_command == f"invoke rollback --to={other} --stack twin"
 
 
 def test_nothing_deployed_is_refused(desk: Desk) -> None:
     """There is no way back from nothing."""
     with pytest.raises(Refused, match="nothing was ever deployed") as raised:
-        desk.roll_back()
+        roll_back(desk)
     assert raised.value.next_command == "invoke deploy --stack twin"
 
 
@@ -188,7 +117,7 @@ def test_the_maintenance_version_is_never_quarantined(desk: Desk) -> None:
     """Going back from maintenance leaves no mark on it: it is needed again."""
     good = desk.release()
     desk.stand_in.deploy(desk.stand_in.upload(message="maintenance"))
-    desk.roll_back()
+    roll_back(desk)
     assert desk.stand_in.live == good
     assert read_releases(desk.settings.home, "api").quarantined == ()
 
@@ -198,15 +127,15 @@ def test_a_changed_secret_stops_it_with_the_way_on(desk: Desk) -> None:
     good = desk.release()
     bad = desk.release(good=False)
     refusal = {"success": False, "errors": [{"code": 10220, "message": "A secret has changed since"}]}
-    facts = desk.book().gather()
-    steps = desk.book().steps(facts)
+    facts = book_of(desk).gather()
+    steps = book_of(desk).steps(facts)
     route = next(step for step in steps if step.name == "route traffic")
     desk.stand_in.next.append((400, {}, refusal))
     with pytest.raises(ActRefused, match="secrets that it was not tested with") as raised:
         route.act(Sight())
     assert raised.value.next_command == f"invoke rollback --to={good} --accept-secret-change --stack twin"
     assert desk.stand_in.live == bad
-    desk.roll_back(to=good, accept_secret_change=True)
+    roll_back(desk, to=good, accept_secret_change=True)
     assert desk.stand_in.live == good
     assert any("force=true" in path for _, path, *_ in desk.stand_in.seen)
 
@@ -217,7 +146,7 @@ def test_a_lost_answer_is_looked_for_not_repeated(desk: Desk) -> None:
     desk.release(good=False)
     deployments = len(desk.stand_in.deployments)
     desk.stand_in.lose_next_write = True
-    outcome = desk.roll_back()
+    outcome = roll_back(desk)
     assert outcome.exit is Exit.DONE
     assert desk.stand_in.live == good
     assert len(desk.stand_in.deployments) == deployments + 1
@@ -228,7 +157,7 @@ def test_a_target_that_fails_its_proof_is_not_called_good(desk: Desk) -> None:
     older, good = desk.release(), desk.release()
     desk.release(good=False)
     desk.stand_in.failing_paths["/api/horses"] = 500
-    outcome = desk.roll_back()
+    outcome = roll_back(desk)
     assert (outcome.status, outcome.exit) == ("unproven", Exit.UNPROVEN)
     assert "expected 200, got 500" in outcome.text
     assert outcome.next_command == f"invoke rollback --to={older} --stack twin"
@@ -239,13 +168,13 @@ def test_unpin_lets_the_next_deploy_go(desk: Desk) -> None:
     """--unpin takes the pin away and leaves the traffic; a later rollback is a new one."""
     oldest, good = desk.release(), desk.release()
     desk.release(good=False)
-    desk.roll_back()
+    roll_back(desk)
     writes = len(desk.stand_in.writes)
-    assert desk.roll_back(unpin=True).exit is Exit.DONE
+    assert roll_back(desk, unpin=True).exit is Exit.DONE
     assert read_pins(desk.settings.file) == {}
     assert (desk.stand_in.live, len(desk.stand_in.writes)) == (good, writes)
-    assert desk.roll_back(unpin=True).status == "already so"
-    desk.roll_back()
+    assert roll_back(desk, unpin=True).status == "already so"
+    roll_back(desk)
     assert desk.stand_in.live == oldest
 
 
@@ -254,7 +183,7 @@ def test_a_dry_run_changes_nothing(desk: Desk) -> None:
     desk.release()
     bad = desk.release(good=False)
     desk.consent = Consent(dry_run=True)
-    outcome = desk.roll_back()
+    outcome = roll_back(desk)
     assert outcome.status == "planned"
     assert [step.name for step in outcome.plan.steps][1:] == ["route traffic", "pin", "health", "smoke", "record"]
     assert (desk.stand_in.live, desk.stand_in.writes) == (bad, [])
@@ -264,8 +193,8 @@ def test_undo_gives_the_traffic_back(desk: Desk) -> None:
     """Taking a rollback back restores traffic and pin as they were."""
     desk.release()
     bad = desk.release(good=False)
-    outcome = desk.roll_back()
-    undone = desk.runner().undo(outcome.run, book=desk.book(), consent=desk.consent)
+    outcome = roll_back(desk)
+    undone = desk.runner().undo(outcome.run, book=book_of(desk), consent=desk.consent)
     assert undone.exit is Exit.DONE
     assert desk.stand_in.live == bad
     assert read_pins(desk.settings.file) == {}

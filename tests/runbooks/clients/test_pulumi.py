@@ -1,0 +1,134 @@
+"""Making the program real, by either way, with stand-in programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runbooks.clients.pulumi import Pulumi
+from runbooks.engine.redaction import Redactor
+from runbooks.model.errors import ActError, CheckError, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runbooks.clients.pulumi import Change
+
+OUTPUTS = {
+    "api_worker": "ems-api",
+    "api_version": "v2",
+    "api_live_version": "v1",
+    "maintenance_version": "m",
+    "web_project": "ems-web",
+    "web_deployment": "d",
+    "hyperdrive_id": "h",
+    "zone_id": "z",
+}
+SECRET = "the-secret-token-of-this-test-0123456789"
+
+TWIN = """
+import json, os, sys
+assert sys.argv[1:3] == ["apply", "--program"], sys.argv
+print("working", file=sys.stderr)
+preview = "--preview" in sys.argv
+for action in ("same", "create"):
+    print(json.dumps({"urn": "u", "type": "t", "name": action, "action": action, "id": None}), flush=True)
+if os.environ.get("BREAK"):
+    print("token " + os.environ["TOKEN"] + " is wrong", file=sys.stderr)
+    sys.exit(3)
+print(json.dumps({"outputs": {} if preview else OUTPUTS, "changes": 1, "seconds": 0.1}))
+"""
+
+CLI = """#!PYTHON
+import json, os, sys
+open(os.environ["SEEN"], "a").write(json.dumps(sys.argv[1:]) + "\\n")
+if sys.argv[1:3] == ["stack", "output"]:
+    print(json.dumps(OUTPUTS))
+    sys.exit()
+assert os.environ["PULUMI_DEBUG_COMMANDS"] == "true"
+with open(sys.argv[sys.argv.index("--event-log") + 1], "w") as log:
+    for op in ("same", "update"):
+        urn = "urn:pulumi:prod::ems-ops::cloudflare:x:X::" + op
+        done = {"metadata": {"op": op, "urn": urn, "type": "cloudflare:x:X", "new": {"id": "1"}}}
+        log.write(json.dumps({"sequence": 1, "resOutputsEvent": done}) + "\\n")
+        log.write(json.dumps({"sequence": 2, "diagnosticEvent": {"message": "m"}}) + "\\n")
+print("Updating")
+if os.environ.get("BREAK"):
+    print("error: update failed")
+    sys.exit(255)
+"""
+
+
+def by_twin(folder: Path, **environment: str) -> Pulumi:
+    """Make a way by the twin whose program is ours."""
+    (folder / "twin.py").write_text(TWIN.replace("OUTPUTS", json.dumps(OUTPUTS)))
+    return Pulumi("twin", folder / "Pulumi.twin.yaml", folder, environment, folder / "state", Redactor([SECRET]))
+
+
+def by_cli(folder: Path, **environment: str) -> Pulumi:
+    """Make a way by a Pulumi CLI that is ours."""
+    programs = folder / "bin"
+    programs.mkdir()
+    cli = programs / "pulumi"
+    cli.write_text(CLI.replace("PYTHON", sys.executable).replace("OUTPUTS", json.dumps(OUTPUTS)))
+    cli.chmod(0o755)
+    environment = {"PATH": str(programs), "SEEN": str(folder / "seen"), **environment}
+    return Pulumi("prod", folder / "Pulumi.prod.yaml", folder, environment, None, str)
+
+
+def test_the_twins_way_tells_changes_and_outputs(tmp_path: Path) -> None:
+    """Each resource is reported as it is done; what stayed the same is no change."""
+    seen: list[Change] = []
+    applied = by_twin(tmp_path).up(seen.append)
+    assert [change.action for change in seen] == ["same", "create"]
+    assert [change.action for change in applied.changes] == ["create"]
+    assert applied.outputs is not None
+    assert applied.outputs.api_live_version == "v1"
+
+
+def test_a_preview_has_no_outputs(tmp_path: Path) -> None:
+    """A preview tells the changes and nothing that it can't know."""
+    applied = by_twin(tmp_path).preview()
+    assert (len(applied.changes), applied.outputs) == (1, None)
+
+
+def test_a_failure_is_told_in_the_programs_words_without_secrets(tmp_path: Path) -> None:
+    """The error ends with what the program said, redacted; a failed preview is a check, a failed up an act."""
+    broken = by_twin(tmp_path, BREAK="1", TOKEN=SECRET)
+    with pytest.raises(ActError, match="expected exit 0, got 3: working\ntoken ●●● is wrong") as raised:
+        broken.up()
+    assert raised.value.next_command == "invoke deploy"
+    with pytest.raises(CheckError, match="is wrong"):
+        broken.preview()
+
+
+def test_the_cli_is_run_without_questions(tmp_path: Path) -> None:
+    """`pulumi up` gets stack, stack file and --yes; changes come from its event log, outputs from the stack."""
+    seen: list[Change] = []
+    applied = by_cli(tmp_path).up(seen.append)
+    assert [change.action for change in seen] == ["same", "update"]
+    assert [(change.name, change.id) for change in applied.changes] == [("update", "1")]
+    assert applied.outputs is not None
+    assert applied.outputs.api_worker == "ems-api"
+    up, output = (json.loads(line) for line in (tmp_path / "seen").read_text().splitlines())
+    assert up[:6] == ["up", "--yes", "--skip-preview", "--stack", "prod", "--non-interactive"]
+    assert up[6:8] == ["--config-file", str(tmp_path / "Pulumi.prod.yaml")]
+    assert output == ["stack", "output", "--json", "--stack", "prod", "--non-interactive"]
+
+
+def test_a_failed_update_is_told_by_the_clis_prose(tmp_path: Path) -> None:
+    """The CLI writes its diagnostics on standard output: they are in the error."""
+    with pytest.raises(
+        ActError, match=r"pulumi up --yes --skip-preview: expected exit 0, got 255: Updating\nerror: update failed"
+    ):
+        by_cli(tmp_path, BREAK="1").up()
+
+
+def test_without_the_cli_it_says_how_to_get_it(tmp_path: Path) -> None:
+    """A stack of real providers needs the Pulumi CLI; nothing is done without it."""
+    pulumi = Pulumi("prod", tmp_path / "Pulumi.prod.yaml", tmp_path, {"PATH": str(tmp_path)}, None, str)
+    with pytest.raises(Refused, match=r"expected the Pulumi CLI on PATH, got none\. How to install it: https"):
+        pulumi.up()
