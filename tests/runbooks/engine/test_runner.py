@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -436,21 +437,24 @@ def test_an_ops_home_that_cannot_be_written_is_refused(tmp_path: Path, world: Wo
         runner(tmp_path / "home").run(marks(world, "a"), arguments={}, consent=AGREED)
 
 
-@pytest.fixture
-def disk_full() -> Iterator[Callable[[int], None]]:
-    """Give what limits the size of every file from now on; lifted after the test."""
+@contextmanager
+def small_disk() -> Iterator[Callable[[int], None]]:
+    """Give what limits the size of every file, until the end of the block: pytest's own output may be a file too."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    signal.signal(signal.SIGXFSZ, previous)
+    try:
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, previous)
 
 
-def test_a_full_disk_begins_nothing(home: Path, world: World, disk_full: Callable[[int], None]) -> None:
+def test_a_full_disk_begins_nothing(home: Path, world: World) -> None:
     """A journal whose first line does not fit keeps the run from beginning, and the lease is given back."""
     operator = runner(home)
-    disk_full(600)
-    with pytest.raises(Refused, match=r"nothing was done: the journal .* cannot be written: File too large"):
+    refused = pytest.raises(Refused, match=r"nothing was done: the journal .* cannot be written: File too large")
+    with small_disk() as disk_full, refused:
+        disk_full(600)
         operator.run(marks(world, *"abcdefgh"), arguments={}, consent=AGREED)
     assert world.effects() == []
     assert [run.status for run in operator.runs()] == ["not begun"]
@@ -458,27 +462,26 @@ def test_a_full_disk_begins_nothing(home: Path, world: World, disk_full: Callabl
 
 
 @pytest.mark.parametrize("room", [10, 400, 600, 800, 1000])
-def test_a_full_disk_pauses(home: Path, world: World, disk_full: Callable[[int], None], room: int) -> None:
+def test_a_full_disk_pauses(home: Path, world: World, room: int) -> None:
     """Wherever the disk fills up, no effect starts without its intent, and resuming finishes what is left, once."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     operator = runner(home)
+    with small_disk() as disk_full:
 
-    def fill(sight: Sight) -> Json:
-        disk_full((home / "runs" / sight.run / "journal.jsonl").stat().st_size + room)
-        return world.act("a", sight)
+        def fill(sight: Sight) -> Json:
+            disk_full((home / "runs" / sight.run / "journal.jsonl").stat().st_size + room)
+            return world.act("a", sight)
 
-    made = book(step("a", world, act=fill), step("b", world), step("c", world))
-    outcome = operator.run(made, arguments={}, consent=AGREED)
+        made = book(step("a", world, act=fill), step("b", world), step("c", world))
+        outcome = operator.run(made, arguments={}, consent=AGREED)
     assert (outcome.status, outcome.exit) == (Status.PAUSED, Exit.PAUSED)
     assert outcome.text.endswith("File too large; no effect starts without it; make it writable, then go on")
     started = [line.removeprefix("step started ") for line in kinds(outcome) if line.startswith("step started")]
     assert [f"act {name}" for name in started] == world.effects()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert operator.resume(outcome.run, book=made, consent=AGREED).status is Status.DONE
     assert world.effects() == ["act a", "act b", "act c"]
 
 
-def test_a_lease_that_cannot_be_renewed_pauses(home: Path, world: World, disk_full: Callable[[int], None]) -> None:
+def test_a_lease_that_cannot_be_renewed_pauses(home: Path, world: World) -> None:
     """A step that may outlast the lease needs it renewed first; where that fails, nothing starts, and it is said."""
 
     class Filling(Watcher):
@@ -488,7 +491,8 @@ def test_a_lease_that_cannot_be_renewed_pauses(home: Path, world: World, disk_fu
 
     watcher = Filling()
     made = book(step("long", world, deadline=9999.0))
-    outcome = runner(home, show=watcher).run(made, arguments={}, consent=AGREED)
+    with small_disk() as disk_full:
+        outcome = runner(home, show=watcher).run(made, arguments={}, consent=AGREED)
     assert (outcome.exit, world.effects()) == (Exit.PAUSED, [])
     assert outcome.text.startswith("the lease cannot be renewed: ")
     assert watcher.lines[-2].startswith("note: the lease could not be given back: ")
