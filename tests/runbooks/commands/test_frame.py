@@ -1,0 +1,157 @@
+"""The edge of the program: exit codes, messages, JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runbooks.commands.console import Console, report
+from runbooks.commands.frame import Flags
+from runbooks.model.errors import ActError, Exit, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.runbooks.desk import Desk
+
+TOKEN = "token-of-this-test-0123456789-0123456789-ab"
+
+
+def types(root: Path, *words: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Type an invoke command with nobody at the terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=folder or root,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def stack_file(root: Path, tmp_path: Path) -> Path:
+    """Give a stack file of its own, whose ops home is a folder of its own."""
+    file = tmp_path / "Pulumi.here.yaml"
+    text = (root / "Pulumi.prod.yaml").read_text("utf-8")
+    file.write_text(text.replace("ops_home: .ops/prod", f"ops_home: {tmp_path}/ops"), "utf-8")
+    return file
+
+
+def test_a_missing_token_is_refused_with_the_way_on(root: Path, stack_file: Path) -> None:
+    """Without its token a command does nothing: exit code 2, what is expected, and the next command."""
+    done = types(root, "rollback", f"--stack={stack_file}")
+    assert done.returncode == 2
+    assert "CLOUDFLARE_API_TOKEN is not set. Expected in the environment" in done.stderr
+    assert "Next     export CLOUDFLARE_API_TOKEN=" in done.stderr
+    assert done.stdout == ""
+
+
+def test_json_stands_alone_on_standard_output(root: Path) -> None:
+    """With --json a refusal is one document too."""
+    done = types(root, "rollback", "--stack=nowhere", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit"], document["status"]) == (2, 2, "refused")
+    assert document["next_command"] == "invoke --list"
+    assert "Expected the name of a stack" in done.stderr
+
+
+def test_commands_work_from_a_folder_below(root: Path, stack_file: Path) -> None:
+    """From anywhere in the repository the stack is found, and a stack file's path is the operator's own."""
+    done = types(root, "runs", f"--stack={stack_file.name}", "--json", folder=root / "runbooks" / "steps")
+    assert done.returncode == 2
+    from_there = os.path.relpath(stack_file, root / "runbooks" / "steps")
+    done = types(root, "runs", f"--stack={from_there}", "--json", folder=root / "runbooks" / "steps")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"runs": []})
+
+
+def test_a_wrong_argument_names_what_was_expected(root: Path, stack_file: Path) -> None:
+    """A value that the book doesn't take is refused in words."""
+    done = types(root, "rollback", "--service=mail", f"--stack={stack_file}", CLOUDFLARE_API_TOKEN=TOKEN)
+    assert done.returncode == 2
+    assert "service" in done.stderr
+    assert "'mail'" in done.stderr
+
+
+def test_a_stack_of_real_providers_has_no_twin(root: Path, stack_file: Path) -> None:
+    """twin.up and its kin never touch a stack that speaks to real providers."""
+    done = types(root, "twin.down", f"--stack={stack_file}")
+    assert done.returncode == 2
+    assert "speaks to real providers: expected one whose endpoints are local" in done.stderr
+
+
+def test_help_costs_nothing_heavy(root: Path) -> None:
+    """Each task's help is printed, with what it changes and costs."""
+    done = types(root, "--help", "rollback")
+    assert done.returncode == 0
+    for words in ("Changes:", "Costs:", "--accept-secret-change", "--take-over", "--dry-run"):
+        assert words in done.stdout
+
+
+def test_an_unexpected_failure_is_one_line_with_details_kept(
+    root: Path, stack_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody expected becomes one line; the traceback lies in the ops home, without secrets."""
+    environ = {"CLOUDFLARE_API_TOKEN": TOKEN}
+    console = Console(Flags(stack=str(stack_file)), root=root, environ=environ)
+    with pytest.raises(ZeroDivisionError) as raised:
+        raise ZeroDivisionError(TOKEN)
+    code = report(raised.value, console, as_json=False)
+    console.close()
+    said = capsys.readouterr()
+    assert code is Exit.FAILED
+    assert said.err.startswith("Unexpected ZeroDivisionError: ●●●. Details: ")
+    (details,) = (console.settings.home / "errors").iterdir()
+    assert str(details) in said.err
+    assert "Traceback" in details.read_text("utf-8")
+    assert TOKEN not in details.read_text("utf-8") + said.out + said.err
+
+
+def test_errors_keep_their_exit_code_and_next_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each kind of error has its code; JSON and text say the same."""
+    error = ActError("it went wrong", next_command="invoke runs.resume")
+    assert report(error, None, as_json=True) is Exit.FAILED
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (document["text"], document["next_command"]) == ("it went wrong", "invoke runs.resume")
+    assert said.err == "it went wrong\nNext     invoke runs.resume\n"
+    assert report(Refused("no"), None, as_json=False) is Exit.REFUSED
+
+
+@pytest.mark.parametrize(("typed", "code", "moved"), [("here", 0, True), ("yes", 2, False)])
+def test_the_operator_types_the_stacks_name(
+    desk: Desk, root: Path, stack_file: Path, typed: str, code: int, *, moved: bool
+) -> None:
+    """At a terminal the plan is shown and the stack's name is what goes on; anything else changes nothing."""
+    good, bad = desk.release(), desk.release(good=False)
+    text = stack_file.read_text("utf-8")
+    text = text.replace("https://api.cloudflare.com/client/v4", desk.stand_in.address)
+    stack_file.write_text(text.replace("    edge: null", f"    edge: {desk.stand_in.address}"), "utf-8")
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "invoke", "rollback", f"--to={good}", f"--stack={stack_file}"],
+        cwd=root,
+        env={**os.environ, "CLOUDFLARE_API_TOKEN": TOKEN, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"to go on: " not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, typed.encode() + b"\n")
+    with contextlib.suppress(OSError):  # the terminal is gone when the program has ended
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    assert running.wait(30) == code, shown.decode()
+    os.close(ours)
+    assert desk.stand_in.live == (good if moved else bad)
