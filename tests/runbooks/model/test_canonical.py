@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbooks.model.canonical import canonical, digest, plain
@@ -78,6 +78,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_plain_leaves_json_as_it_is(value: object) -> None:
     """JSON stays what it is, and its canonical form survives being read again."""
