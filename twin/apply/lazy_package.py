@@ -37,10 +37,12 @@ def _look_up(package: ModuleType, spec: ModuleSpec, attribute: str) -> object:
     for module in _modules_of(attribute):
         if importlib.util.find_spec(f"{spec.name}.{module}") is not None:
             found = importlib.import_module(f"{spec.name}.{module}")
-            if attribute in (module, *getattr(found, "__all__", ())):
-                value = found if attribute == module else getattr(found, attribute)
-                setattr(package, attribute, value)
-                return value
+            # As `from .module import *` does: `get_zone` is then the function, no longer the module of that name.
+            vars(package).update({name: getattr(found, name) for name in getattr(found, "__all__", ())})
+            if attribute in vars(package):
+                return vars(package)[attribute]
+            if attribute == module:  # asked for by itself, while it is being loaded
+                return found
     del package.__dict__["__getattr__"]
     if spec.loader is not None:
         spec.loader.exec_module(package)

@@ -135,7 +135,7 @@ class Project:
         """Return the folder of the state."""
         return self.folder / "state"
 
-    def write(self, resources: Resources, outputs: dict[str, Any] | None = None, **config: Any) -> list[str]:  # noqa: ANN401 - YAML of any shape
+    def write(self, resources: dict[str, Any], outputs: dict[str, Any] | None = None, **config: Any) -> list[str]:  # noqa: ANN401 - YAML of any shape
         """Declare these resources, and return the command that applies them."""
         values = {"cloudflare:baseUrl": self.api.base_url, "probe:resources": resources, "probe:outputs": outputs or {}}
         stack = self.folder / "Pulumi.test.yaml"
