@@ -152,8 +152,9 @@ class _Client(_Pipe):
         if self.other is not None:
             super().data_received(data)
             return
-        self._early += data
-        self._refuse()
+        self._early += data  # Python before 3.11.5 reads once more after a pause right at the beginning
+        if self._joining is None:
+            self._refuse()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -181,6 +182,8 @@ class _Client(_Pipe):
             self.transport.abort()
             return None
         self.other = server
+        if self._early and server.transport is not None:
+            server.transport.write(self._early)
         self.transport.resume_reading()
         return server
 
