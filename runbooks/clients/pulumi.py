@@ -83,6 +83,7 @@ class Pulumi:
     """The program of one stack. `environment` is all that the child process sees, tokens included.
 
     `twin_state` is the local twin's folder, or None for a stack that the CLI owns. `redact` cleans error output.
+    `read_only` is the lock of a plan.
     """
 
     stack: str
@@ -91,6 +92,7 @@ class Pulumi:
     environment: Mapping[str, str]
     twin_state: Path | None
     redact: Callable[[str], str]
+    read_only: bool = False
     python: str = sys.executable
 
     def preview(self, report: Report = lambda _change: None) -> Applied:
@@ -102,6 +104,9 @@ class Pulumi:
 
         Raises ActError with the program's own words: a part may have been done, the next `up` goes on from there.
         """
+        if self.read_only:
+            message = f"Stack {self.stack}: a plan only reads; expected a preview. Nothing was done."
+            raise Refused(message)
         return self._run(ActError, report, preview=False)
 
     def _run(self, failure: type[OpsError], report: Report, *, preview: bool) -> Applied:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import stamina.instrumentation
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from runbooks.commands.frame import Flags
     from runbooks.engine.step import Book
+
+RECENT: Final = 20
+"""Past runs that are looked through for one that somebody must go on with: enough for weeks, cheap to read."""
 
 
 class Console:
@@ -93,6 +96,7 @@ class Console:
             environment={**self.environ, **settings.environment},
             twin_state=settings.twin_state if is_local(settings.stack) else None,
             redact=self.redact,
+            read_only=self.flags.dry_run,
         )
 
     @cached_property
@@ -163,6 +167,9 @@ class Console:
     def play(self, name: str, arguments: Mapping[str, Any]) -> Exit:
         """Run a book and tell how it ended."""
         book = self.book(name, arguments)
+        for run in self.runner.runs(newest=RECENT):
+            if run.unfinished:
+                self.show.note(f"Run {run.run} ({run.book}) is {run.status}: {run.next_command}")
         return self.finish(self.runner.run(book, arguments=dict(arguments), consent=self.consent()))
 
     def finish(self, outcome: Outcome) -> Exit:

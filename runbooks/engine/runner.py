@@ -153,12 +153,13 @@ class Runner:
         )
         return self._under_lease(work, lambda session: take_back_all(session, plan, steps))
 
-    def runs(self) -> list[RunSummary]:
-        """Return what is to be said about each run of this home, oldest first."""
+    def runs(self, *, newest: int | None = None) -> list[RunSummary]:
+        """Return what is to be said about each run of this home, or of the `newest` so many; oldest first."""
         holder = current(self.home, self.stack)
         at_work = holder is not None and not holder.released and not dead(holder, now=self._clock())
         live = holder.run if holder is not None and at_work else ""
-        return [summary(self.home, run, live=live, commands=self._commands) for run in self.home.runs()]
+        chosen = self.home.runs()[-newest:] if newest else self.home.runs()
+        return [summary(self.home, run, live=live, commands=self._commands) for run in chosen]
 
     def past(self, run_id: str) -> Past:
         """Return what the journal says of a run: its book and arguments are in `opened`. Raises Refused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,3 +133,11 @@ def test_without_the_cli_it_says_how_to_get_it(tmp_path: Path) -> None:
     pulumi = Pulumi("prod", tmp_path / "Pulumi.prod.yaml", tmp_path, {"PATH": str(tmp_path)}, None, str)
     with pytest.raises(Refused, match=r"expected the Pulumi CLI on PATH, got none\. How to install it: https"):
         pulumi.up()
+
+
+def test_a_plan_never_applies(tmp_path: Path) -> None:
+    """The second lock of a dry run: only a preview is made."""
+    locked = replace(by_twin(tmp_path), read_only=True)
+    assert locked.preview().changes
+    with pytest.raises(Refused, match="a plan only reads; expected a preview"):
+        locked.up()
