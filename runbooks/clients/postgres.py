@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, sql
 
 from runbooks.model.errors import CheckError, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from psycopg import sql
+
+__all__ = ["OURS", "Postgres", "Session", "sql"]  # `sql` composes statements: the driver itself stays behind this door
 
 OURS: Final = "ems-ops"
 """The application name of every session of ours: what is not ours is told by it."""

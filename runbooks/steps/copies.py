@@ -15,8 +15,8 @@ from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotat
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from psycopg import sql
 
+from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
 from runbooks.steps.database import Server, look_at, tables, written_after
@@ -89,22 +89,7 @@ def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> S
         return No(seen, f"copy {place}: files are missing or cut: {', '.join(wrong)}") if wrong else Yes(seen)
 
     def act(sight: Sight) -> Json:
-        draft = place.with_name(f"{backup}.part")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True, mode=0o700)
-        with programs.database.reading() as session:
-            server, found, role = look_at(session), tables(session), session.value("select current_user")
-        readable = [name for *name, ours in found if ours]
-        hidden = [sql.Identifier(*name).as_string(None) for *name, ours in found if not ours]
-        programs.dump(draft / DUMP, without=hidden, report=lambda files: sight.report(files, len(readable)))
-        own = [line for line in programs.contents(draft / DUMP) if _is_own(line, role)]
-        _write(draft / OWN, "\n".join([*own, ""]).encode())
-        files = tuple(_described(file, draft) for file in sorted(draft.rglob("*")) if file.is_file())
-        manifest = Manifest(backup, server.now, server, len(readable), tuple(hidden), files)
-        _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-        shutil.rmtree(place, ignore_errors=True)  # one whose files were cut
-        draft.rename(place)
-        return {"bytes": manifest.bytes}
+        return {"bytes": _copy(programs, place, sight).bytes}
 
     return Step(
         name=name,
@@ -134,23 +119,7 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
         return Yes({"folder": str(place / LATER), "rows": dict(later.rows), "unknown": list(later.unknown)})
 
     def act(_sight: Sight) -> Json:
-        manifest = read_manifest(place)
-        if manifest is None:
-            message = f"Copy {place}: expected its manifest, there is none."
-            raise ActError(message)
-        draft = place / f"{LATER}.part"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
-        with programs.database.reading() as session:
-            later = {found.table: found.after for found in written_after(session, manifest.at).tables}
-            names = {".".join(name): name for *name, _ in tables(session)}
-            rows = {table: count for table, count in later.items() if count}
-            for table in rows:
-                _copy_rows(session, names[table], manifest.at, draft / f"{table.replace('/', '_')}.csv")
-        unknown = tuple(table for table, count in later.items() if count is None)
-        _write(draft / MANIFEST, msgspec.json.encode(Later(rows, unknown)))
-        shutil.rmtree(place / LATER, ignore_errors=True)
-        draft.rename(place / LATER)
+        _keep(programs, place)
         return None
 
     return Step(
@@ -179,6 +148,47 @@ def read_manifest(place: Path) -> Manifest | None:
         return msgspec.json.decode((place / MANIFEST).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
+
+
+def _copy(programs: Programs, place: Path, sight: Sight) -> Manifest:
+    """Make the copy beside its place, describe it, and move it there."""
+    draft = place.with_name(f"{place.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    with programs.database.reading() as session:
+        server, found, role = look_at(session), tables(session), session.value("select current_user")
+    readable = [name for *name, ours in found if ours]
+    hidden = [sql.Identifier(*name).as_string(None) for *name, ours in found if not ours]
+    programs.dump(draft / DUMP, without=hidden, report=lambda files: sight.report(files, len(readable)))
+    own = [line for line in programs.contents(draft / DUMP) if _is_own(line, role)]
+    _write(draft / OWN, "\n".join([*own, ""]).encode())
+    files = tuple(_described(file, draft) for file in sorted(draft.rglob("*")) if file.is_file())
+    manifest = Manifest(place.name, server.now, server, len(readable), tuple(hidden), files)
+    _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    shutil.rmtree(place, ignore_errors=True)  # one whose files were cut
+    draft.rename(place)
+    return manifest
+
+
+def _keep(programs: Programs, place: Path) -> None:
+    """Write the rows since the copy beside their place, and move them there."""
+    manifest = read_manifest(place)
+    if manifest is None:
+        message = f"Copy {place}: expected its manifest, there is none."
+        raise ActError(message)
+    draft = place / f"{LATER}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    with programs.database.reading() as session:
+        later = {found.table: found.after for found in written_after(session, manifest.at).tables}
+        names = {".".join(name): name for *name, _ in tables(session)}
+        rows = {table: count for table, count in later.items() if count}
+        for table in rows:
+            _copy_rows(session, names[table], manifest.at, draft / f"{table.replace('/', '_')}.csv")
+    unknown = tuple(table for table, count in later.items() if count is None)
+    _write(draft / MANIFEST, msgspec.json.encode(Later(rows, unknown)))
+    shutil.rmtree(place / LATER, ignore_errors=True)
+    draft.rename(place / LATER)
 
 
 def _copy_rows(session: Session, name: list[str], since: datetime, into: Path) -> None:

@@ -10,9 +10,8 @@ from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotat
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from psycopg import sql
 
-from runbooks.clients.postgres import OURS
+from runbooks.clients.postgres import OURS, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import Unreachable
 

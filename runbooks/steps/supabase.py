@@ -40,11 +40,18 @@ SUPPORT: Final = "https://supabase.com/dashboard/support/new"
 class Pace:
     """How long to wait between looks: an eighth of what was waited so far, 0.1 to 5 seconds (120 calls a minute)."""
 
-    began: float = field(default_factory=time.monotonic)
+    began: float | None = None
+
+    @property
+    def waited(self) -> float:
+        """Return the seconds since this was first asked."""
+        if self.began is None:
+            self.began = time.monotonic()
+        return time.monotonic() - self.began
 
     def next(self) -> float:
         """Return the seconds until the next look."""
-        return min(5.0, max(0.1, (time.monotonic() - self.began) / 8))
+        return min(5.0, max(0.1, self.waited / 8))
 
 
 def let_the_archive_reach(supabase: Supabase, database: Postgres, point: datetime, *, name: str) -> Step:
@@ -97,27 +104,24 @@ def allow(
     title: str,
     still: Callable[[], None] = lambda: None,
 ) -> Step:
-    """Return the step after which exactly these addresses may connect to the database and its pooler.
+    """Return the step after which exactly these addresses may connect to the database; the undo allows `back_to`.
 
-    `still` raises when we ourselves cannot connect any more. The undo allows `back_to` again.
+    `still` raises when we ourselves cannot connect any more.
     """
     pace = Pace()
 
     def holds(_sight: Sight) -> Held:
         now = supabase.restrictions()
-        seen = _seen(now)
+        seen: Evidence = _seen(now)
         if now.config.all != cidrs.all:
             return No(seen, f"expected {_listed(cidrs)} to be allowed, got {_listed(now.config)}")
-        if not now.applied:
-            return Settling(seen, pace.next())
-        still()
-        return Yes(seen)
+        if now.applied:
+            still()
+            return Yes(seen)
+        return Settling(seen, pace.next())
 
     def act(_sight: Sight) -> Json:
-        return dict(_seen(supabase.restrict(cidrs)))
-
-    def undo(_sight: Sight) -> Json:
-        return dict(_seen(supabase.restrict(back_to)))
+        return _seen(supabase.restrict(cidrs))
 
     return Step(
         name=name,
@@ -125,8 +129,7 @@ def allow(
         effect=Effect.WRITE,
         holds=holds,
         act=act,
-        undo=undo,
-        expect=1.0,
+        undo=lambda _sight: _seen(supabase.restrict(back_to)),
         deadline=RESTRICTED_WITHIN,
         attempts=3,
     )
@@ -214,7 +217,7 @@ class Recovery:
 
     def _settled(self, sight: Sight, server: Server, seen: dict[str, Json]) -> Held:
         missing = _not_recovered(sight.before, server)
-        if missing and time.monotonic() - self.pace.began > NEVER_BEGUN:
+        if missing and self.pace.waited > NEVER_BEGUN:
             message = (
                 f"Supabase project {self.supabase.ref}: asked for the recovery, and {NEVER_BEGUN / 60:.0f} min later "
                 f"{missing}. The application stays stopped. Ask the provider, naming the project: {SUPPORT}"

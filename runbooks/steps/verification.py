@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-from psycopg import sql
 
+from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo, Unreachable
 from runbooks.steps.database import Server, TableRows, look_at, written_after
@@ -59,7 +59,7 @@ def verify(
 ) -> Step:
     """Return the step that looks at the data: heartbeat, commit times, rows, checks of the stack file.
 
-    A failed proof ends the run; `after_failure` is the command to type then. What could not be checked is named.
+    A failed proof ends the run; `after_failure` is the command to type then.
     """
     just_proven: list[dict[str, Json]] = []
 
@@ -67,21 +67,14 @@ def verify(
         with database.reading() as session:
             return _look(session, expected, heartbeat, checks)
 
-    def act(sight: Sight) -> Json:
+    def act(sight: Sight) -> None:
         faults, seen = look()
         if faults:
-            message = (
-                f"The database at {expected.point:%Y-%m-%d %H:%M:%S} UTC is not proven: {'; '.join(faults)}. "
-                "The application stays stopped."
-            )
-            raise NotSo(message, next_command=after_failure(sight))
+            raise _not_proven(expected.point, faults, after_failure(sight))
         just_proven[:] = [seen]
-        return None
 
     def holds(_sight: Sight) -> Held:
-        if just_proven:
-            return Yes(just_proven.pop())
-        faults, seen = look()
+        faults, seen = ([], just_proven.pop()) if just_proven else look()
         return No({**seen, "faults": list(faults)}, "; ".join(faults)) if faults else Yes(seen)
 
     return Step(
@@ -94,6 +87,11 @@ def verify(
         expect=0.5,
         deadline=1800.0,
     )
+
+
+def _not_proven(point: datetime, faults: list[str], next_command: str) -> NotSo:
+    message = f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {'; '.join(faults)}."
+    return NotSo(f"{message} The application stays stopped.", next_command=next_command)
 
 
 def _look(
