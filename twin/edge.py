@@ -41,6 +41,7 @@ _HOP = frozenset(
 _THREW = b"Internal Server Error"
 """What workerd answers for an uncaught exception, without a content type: a Worker's own text has one."""
 _UNTYPED = web.ResponseKey("untyped", bool)
+_GONE = 499  # nginx's number for a visitor who did not wait, which Cloudflare logs too
 _log = logging.getLogger("twin.edge")
 
 
@@ -88,21 +89,21 @@ class Edge:
         """Send the request to one of the versions and its answer back."""
         begun = time.perf_counter()
         version = pick(script, split, request)
-        outcome = "ok"
+        status, outcome = _GONE, "clientDisconnected"
         instance: Instance | None = None
         try:
             instance = self._fleet.running(script, version) or await self._fleet.ensure(script, version)
             instance.busy += 1
             answer, outcome = await _forward(request, instance, ray)
+            status = answer.status
         except (aiohttp.ClientError, UnrunnableError, KeyError, OSError) as error:
             _log.error("%s %s: no answer to %s: %r", script, version, request.path, error)
             answer, outcome = _error(500, 1101), "internalError"
             answer.headers["cf-ray"] = ray
+            status = answer.status
         finally:
             if instance is not None:
                 instance.busy -= 1
-            # An answer that breaks off half-way (the client went, the process died) is logged as what it began as.
-            status = answer.status if "answer" in locals() else 499
             self._note(request, ray, begun, (script, version), status=status, outcome=outcome)
         return answer
 

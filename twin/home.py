@@ -6,14 +6,19 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import string
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from twin.world import Home, UnableError
 
+_SOCKETS = "twin-sockets-"
+_JUST_MADE = 60.0  # seconds that a folder may be without its lock
 _LONGEST_FOLDER = 60  # a UNIX socket's path ends below 108 bytes (104 on macOS)
 
 
@@ -32,12 +37,18 @@ class Keys:
 
 @dataclass
 class Opened:
-    """A state folder that is ours while `lock` is open."""
+    """A state folder that is ours while the locks are open."""
 
     home: Home
     keys: Keys
     sockets: Path
-    lock: TextIO
+    locks: tuple[TextIO, TextIO]
+
+    def close(self) -> None:
+        """Remove the sockets and let another twin have the state."""
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        for lock in self.locks:
+            lock.close()
 
 
 def open_state(state: Path, *, account: str | None, zone: str | None, project: str | None) -> Opened:
@@ -52,7 +63,8 @@ def open_state(state: Path, *, account: str | None, zone: str | None, project: s
     keys = _keys(state / "keys.json", account=account, zone=zone, project=project)
     home = Home(state=state, account=keys.account, zone=keys.zone, project=keys.project)
     home.tokens = {"CLOUDFLARE_API_TOKEN": keys.cloudflare, "SUPABASE_ACCESS_TOKEN": keys.supabase}
-    return Opened(home=home, keys=keys, sockets=_sockets(), lock=lock)
+    sockets, held = _sockets()
+    return Opened(home=home, keys=keys, sockets=sockets, locks=(lock, held))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -98,8 +110,24 @@ def _keys(file: Path, *, account: str | None, zone: str | None, project: str | N
     return Keys(**kept)
 
 
-def _sockets() -> Path:
+def _sockets() -> tuple[Path, TextIO]:
+    """Make a folder with a short name, locked while we use it; remove those that killed twins left."""
     short = len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_FOLDER
-    folder = Path(tempfile.mkdtemp(prefix="twin-", dir=None if short else "/tmp"))  # noqa: S108 - mkdtemp makes it ours
+    root = Path(tempfile.gettempdir() if short else "/tmp")  # noqa: S108 - mkdtemp makes the folder ours
+    for left in root.glob(f"{_SOCKETS}*"):
+        _remove_unused(left)
+    folder = Path(tempfile.mkdtemp(prefix=_SOCKETS, dir=root))
     folder.chmod(0o711)  # PostgreSQL's user passes through to its own folder inside
-    return folder
+    held = (folder / "lock").open("w", encoding="utf-8")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return folder, held
+
+
+def _remove_unused(folder: Path) -> None:
+    with suppress(OSError):  # another user's, or just removed
+        lock = folder / "lock"
+        if not lock.exists() and time.time() - folder.stat().st_mtime < _JUST_MADE:
+            return
+        with lock.open("a", encoding="utf-8") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ from twin.world import UnableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+_ORPHANS_LIMIT = 5.0
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 Process = asyncio.subprocess.Process
@@ -70,7 +72,7 @@ class Processes:
     def __init__(self, state: Path, sockets: Path) -> None:
         self._file = state / "processes.json"
         self._sockets = sockets
-        self._recorded: dict[int, str] = {}
+        self._recorded: dict[int, tuple[str, int]] = {}  # when it was started, and what ends it
 
     async def start(
         self,
@@ -94,7 +96,7 @@ class Processes:
             preexec_fn=_die_with(os.getpid(), orphaned),
             **as_owner(owner),
         )
-        self._recorded[process.pid] = birth(process.pid) or ""
+        self._recorded[process.pid] = (birth(process.pid) or "", int(orphaned))
         self._save()
         return process
 
@@ -124,16 +126,26 @@ class Processes:
 
 
 def end_leftovers(state: Path) -> None:
-    """End what a killed twin on this state left behind: recorded programs and its folder of sockets."""
+    """End what a killed twin on this state left behind: recorded programs and its folder of sockets.
+
+    On Linux they are ending already; a server must be gone before another one starts on its data.
+    """
     file = state / "processes.json"
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return
-    for pid, started in record["processes"].items():
-        if started and birth(int(pid)) == started:
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+    left = {int(pid): started for pid, (started, _) in record["processes"].items() if birth(int(pid)) == started}
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, record["processes"][str(pid)][1])
+    end = time.monotonic() + _ORPHANS_LIMIT
+    while left and time.monotonic() < end:
+        time.sleep(0.01)
+        left = {pid: started for pid, started in left.items() if birth(pid) == started}
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     shutil.rmtree(record["sockets"], ignore_errors=True)
     file.unlink(missing_ok=True)
 

@@ -9,7 +9,6 @@ import asyncio
 import errno
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -41,8 +40,7 @@ def main(given: argparse.Namespace) -> int:
         processes.end_leftovers(state)
         asyncio.run(_serve(opened, given))
     finally:
-        shutil.rmtree(opened.sockets, ignore_errors=True)
-        opened.lock.close()
+        opened.close()
     return 0
 
 

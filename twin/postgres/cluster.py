@@ -29,14 +29,14 @@ _log = logging.getLogger("twin.postgres")
 class Cluster:
     """One database with its archive and base backups.
 
-    `state` is what the control plane reports: "running", "recovering", "stopped" or "failed: <text>".
+    Its states: "running", "recovering", "stopped" or "failed: <text>".
     `closed` is called with the reason before sessions must end, `opened` when they may come back.
     """
 
     def __init__(
         self, programs: Programs, server: Server, *, closed: Callable[[str], None], opened: Callable[[], None]
     ) -> None:
-        self.state = "stopped"
+        self._state = "stopped"
         self._programs = programs
         self._server = server
         self._closed = closed
@@ -48,11 +48,19 @@ class Cluster:
         self._backup: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
 
+    @property
+    def state(self) -> str:
+        """Return what the control plane reports; a server that died by itself is stopped."""
+        return "stopped" if self._state == "running" and not self._server.alive else self._state
+
     async def begin(self, administrator_password: str) -> None:
         """Start what takes longest, the creation or the start of the server, and return at once."""
         self._sweep()
         if self._history.data:
-            await self._server.launch(self._folder / self._history.data)
+            data = self._folder / self._history.data
+            # Its process is gone (we hold the state); in a container another one may have its number by now.
+            (data / "postmaster.pid").unlink(missing_ok=True)
+            await self._server.launch(data)
         else:
             self._creation = asyncio.create_task(self._create(administrator_password))
             await asyncio.sleep(0)
@@ -69,7 +77,7 @@ class Cluster:
             self._history = History(data="data-1", eras=[Era(timeline=1, since=0.0)])
             self._history.save(self._file)
         if self._history.pending is not None:
-            self.state = "recovering"
+            self._state = "recovering"
             self._recovery = asyncio.create_task(self._recover(self._history.pending))
             return
         self._open()
@@ -83,7 +91,7 @@ class Cluster:
                     await task
         await self._end_backup()
         await self._server.stop(within=1.2)
-        self.state = "stopped"
+        self._state = "stopped"
 
     def earliest_point(self) -> float | None:
         """Return the first point (Unix seconds) that can be recovered to; None until the first base backup is done."""
@@ -107,7 +115,7 @@ class Cluster:
         self._history.target(at)
         self._history.pending = at
         self._history.save(self._file)
-        self.state = "recovering"
+        self._state = "recovering"
         self._recovery = asyncio.create_task(self._recover(at))
 
     async def interrupt(self) -> None:
@@ -115,7 +123,7 @@ class Cluster:
         await self._end_backup()
         self._closed("the database system is shut down")
         await self._server.stop()
-        self.state = "stopped"
+        self._state = "stopped"
 
     async def resume(self) -> None:
         """Start the server again after `interrupt` or a failed recovery; nothing when it runs."""
@@ -126,7 +134,7 @@ class Cluster:
         self._open()
 
     def _open(self) -> None:
-        self.state = "running"
+        self._state = "running"
         self._history.era.sealed = None
         self._history.save(self._file)
         self._opened()
@@ -142,12 +150,12 @@ class Cluster:
             self._history.save(self._file)
             target = self._history.target(at)
             new = await recovery.replay(self._server, self._programs, target, self._folder)
-        except UnableError as error:
+        except (UnableError, OSError) as error:
             _log.error("recovery to %d failed: %s", at, error)
             await self._server.stop(immediate=True)
             self._history.pending = None
             self._history.save(self._file)
-            self.state = f"failed: {error}"
+            self._state = f"failed: {error}"
             return
         timeline = int((await self._server.ask("select timeline_id from pg_control_checkpoint()")).strip())
         self._history.eras.append(

@@ -22,6 +22,8 @@ from twin.world import UnableError
 
 _SHARED = Path("/var/lib/ems-ops-twin")
 """Where a root twin keeps data and programs that must not lie below a folder closed to other users."""
+_DATA = "data-"
+_POINTER = "postgres.json"
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,26 @@ def _reachable(path: Path, owner: Owner) -> bool:
 
 def _place(state: Path, owner: Owner | None) -> Path:
     inside = state / "postgres"
-    pointer = state / "postgres.json"
+    pointer = state / _POINTER
     if pointer.exists():
         return Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"])
     # A colon separates the entries of extension_control_path and cannot be escaped there.
     if ":" not in str(state) and (owner is None or _reachable(state, owner)):
         return inside
-    outside = _shared_folder() / hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
-    shutil.rmtree(outside, ignore_errors=True)  # of an earlier state folder of this name, which is gone
+    _sweep(_shared_folder())
+    outside = _shared_folder() / f"{_DATA}{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
+    outside.mkdir(mode=0o711)
+    (outside / "state").write_text(str(state), encoding="utf-8")
     pointer.write_text(json.dumps({"folder": str(outside)}), encoding="utf-8")
     return outside
+
+
+def _sweep(shared: Path) -> None:
+    """Remove data whose state folder is gone."""
+    for folder in shared.glob(f"{_DATA}*"):
+        state = Path((folder / "state").read_text(encoding="utf-8"))
+        if not (state / _POINTER).exists():
+            shutil.rmtree(folder)
 
 
 def _shared_folder() -> Path:

@@ -41,7 +41,7 @@ async def database(state: Path) -> AsyncIterator[Database]:
         yield made
     finally:
         await made.stop()
-        opened.lock.close()
+        opened.close()
 
 
 async def ask(url: str, sql: LiteralString, *values: Any) -> list[Any]:  # noqa: ANN401 - SQL's own values
