@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from invoke import task
 
 from runbooks.commands.frame import READING, Flags, perform
+from runbooks.commands.words import WordsTask
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @task(
+    klass=WordsTask,
     auto_shortflags=False,
     positional=["names"],
-    iterable=["names"],
     help={
         **READING,
         "names": "Which drills; without a name all of them.",

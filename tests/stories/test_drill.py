@@ -1,0 +1,176 @@
+"""The whole path as one command: a fresh twin, a workload, two faults, the real books, the evidence."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+from ruamel.yaml import YAML
+
+from runbooks.engine.journal import verify
+from runbooks.model.canonical import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.twin
+
+GONE = 5.0  # seconds after which nothing of a killed drill may be left
+
+
+@pytest.fixture
+def stack_file(root: Path, tmp_path: Path) -> Path:
+    """Give a stack file whose ops home is the test's own."""
+    document = YAML(typ="safe").load((root / "Pulumi.twin.yaml").read_text("utf-8"))
+    document["config"]["ems-ops:ops_home"] = str(tmp_path / "ops")
+    file = tmp_path / "Pulumi.story.yaml"
+    with file.open("w", encoding="utf-8") as written:
+        YAML(typ="safe").dump(document, written)
+    return file
+
+
+def begun(root: Path, stack_file: Path, *flags: str) -> subprocess.Popen[str]:
+    """Start `invoke drill` as a process of its own."""
+    words = [sys.executable, "-m", "invoke", "drill", "--json", f"--stack={stack_file}", *flags]
+    return subprocess.Popen(words, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """Wait for its end; return exit code, JSON document and what it said."""
+    out, said = process.communicate(timeout=240)
+    return process.returncode, json.loads(out), said
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Return every process below this one, with when it began: a process id alone may be used again."""
+    parents: dict[int, tuple[int, str]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(folder.name)] = (int(fields[1]), fields[19])
+    found = {process}
+    while True:
+        more = {child for child, (parent, _) in parents.items() if parent in found} - found
+        if not more:
+            return {one: parents[one][1] for one in found if one in parents}
+        found |= more
+
+
+def alive(processes: dict[int, str]) -> list[int]:
+    """Return those that still run."""
+
+    def runs(process: int, began: str) -> bool:
+        try:
+            fields = (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False
+        return fields[19] == began and fields[0] != "Z"
+
+    return [process for process, began in processes.items() if runs(process, began)]
+
+
+def until(what: Callable[[], object], seconds: float) -> bool:
+    """Wait until something is so; say whether it was within the time."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def addresses(home: Path) -> Iterator[tuple[str, int]]:
+    """Yield where the twins of this ops home listen."""
+    for note in home.glob("drills/*/twin/twin.json"):
+        said = json.loads(note.read_text("utf-8"))
+        for name in ("cloudflare", "supabase", "edge", "database_url"):
+            parts = urlsplit(said[name])
+            yield parts.hostname or "", parts.port or 0
+
+
+def listens(address: tuple[str, int]) -> bool:
+    """Tell whether somebody accepts connections there."""
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_both_drills_are_proven(root: Path, stack_file: Path, tmp_path: Path) -> None:
+    """`invoke drill` proves both drills, leaves their evidence, and nothing of the twin."""
+    process = begun(root, stack_file, f"--junit={tmp_path / 'junit.xml'}")
+    code, result, said = ended(process)
+    assert (code, result["passed"]) == (0, True), said
+    bad_release, lost_table = result["drills"]
+    assert (bad_release["name"], lost_table["name"]) == ("bad-release", "lost-table")
+    assert bad_release["lost_accepted_writes"] == 0
+    for drill in (bad_release, lost_table):
+        assert 0 < drill["detected_seconds"] < drill["recovery_seconds"] < drill["objective"]["rto_seconds"]
+        assert drill["lost_window_seconds"] < drill["objective"]["rpo_seconds"]
+        counts = drill["ledger"]
+        assert counts["kept"] + counts["lost"] == counts["accepted"] > 0
+        assert counts["seed_rows"] > counts["seed_missing"] == counts["missing"] == counts["foreign"] == 0
+        assert counts["lost"] == drill["lost_accepted_writes"]
+        assert verify(Path(drill["journal"])).complete
+        check_documents(drill)
+    suite = ET.fromstring((tmp_path / "junit.xml").read_text("utf-8"))  # noqa: S314 - we have just written it
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+    assert not list((tmp_path / "ops").glob("drills/*/twin"))
+
+
+def check_documents(drill: dict[str, Any]) -> None:
+    """See that the attestation is sealed and that the post-mortem says what was measured."""
+    attestation = json.loads(Path(drill["attestation"]).read_text("utf-8"))
+    assert attestation.pop("sha256") == digest(attestation)
+    assert attestation["measured"]["recovery_seconds"] == drill["recovery_seconds"]
+    assert attestation["journal_head"] == verify(Path(drill["journal"])).head
+    text = Path(drill["postmortem"]).read_text("utf-8")
+    assert f"| accepted writes lost | {drill['lost_accepted_writes']} |" in text
+    assert "❓" in text
+    assert Path(drill["postmortem"]).with_suffix(".html").is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_drill_leaves_nothing_behind(root: Path, stack_file: Path, tmp_path: Path) -> None:
+    """After kill -9 in the middle no process and no port is left within five seconds, and the next drill works."""
+    home = tmp_path / "ops"
+    for moment in ("drills/*/twin/twin.json", "drills/*/ledger-lost-table.jsonl"):
+        process = begun(root, stack_file, "lost-table")
+        known = set(home.glob(moment))
+        assert until(lambda known=known, moment=moment: set(home.glob(moment)) - known, 60), "it never got that far"  # type: ignore[misc] # bound now
+        time.sleep(0.7)
+        family, listening = descendants(process.pid), [*addresses(home)]
+        assert len(family) > 3
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)
+        assert until(lambda family=family: not alive(family), GONE), alive(family)  # type: ignore[misc] # bound now
+        assert listening
+        assert [address for address in listening if listens(address)] == []
+    code, result, said = ended(begun(root, stack_file, "lost-table"))
+    assert (code, [drill["name"] for drill in result["drills"]]) == (0, ["lost-table"]), said
+    assert not list(home.glob("drills/*/twin"))
+
+
+def test_a_drill_that_does_not_bite_fails(root: Path, stack_file: Path) -> None:
+    """A fault that nobody notices proves nothing: the drill fails and says so."""
+    document = YAML(typ="safe").load(stack_file.read_text("utf-8"))
+    document["config"]["ems-ops:drill"]["lost_table"]["sql"] = "select 1"
+    with stack_file.open("w", encoding="utf-8") as written:
+        YAML(typ="safe").dump(document, written)
+    code, result, _ = ended(begun(root, stack_file, "lost-table"))
+    drill = result["drills"][0]
+    assert (code, result["passed"], drill["detected_seconds"]) == (1, False, None)
+    assert "did not bite" in drill["problems"][0]
+    assert drill["journal"] is None
