@@ -37,18 +37,24 @@ class Cloudflare:
 
     def create(self, new: Wanted, note: Pending, known: set[str]) -> Made:
         """Send the creating request; after a lost answer, look whether it was applied before sending it again."""
-        kind = kind_of(new.type)
-        body = _body(kind, new.inputs)
-        for left in reversed(range(TRIES)):
+        try:
+            return self._send(new)
+        except AnswerLostError as error:
+            lost = error
+        for _ in range(TRIES - 1):
             try:
-                result = self._wire.call(kind.method, _fill(kind.collection, new.inputs), body)
-                return _made(kind, new.inputs, result)
-            except AnswerLostError:
-                if (made := self.find(new, note, known)) is not None:
-                    return made
-                if not left:
-                    raise
-        raise AssertionError  # pragma: no cover - the last round returns or raises
+                return self.find(new, note, known) or self._send(new)
+            except AnswerLostError as error:
+                lost = error
+            except ProviderError as error:
+                # No longer a clear no: the first one may have been applied all the same.
+                raise AnswerLostError(str(error)) from None
+        raise lost
+
+    def _send(self, new: Wanted) -> Made:
+        kind = kind_of(new.type)
+        result = self._wire.call(kind.method, _fill(kind.collection, new.inputs), _body(kind, new.inputs))
+        return _made(kind, new.inputs, result)
 
     def find(self, new: Wanted, note: Pending, known: set[str]) -> Made | None:
         """Look for it by what makes it unique."""
