@@ -221,9 +221,9 @@ class Restore:
         )
         earlier = Point(facts.point - timedelta(minutes=1), "").utc
 
-        def after_failure(sight: Sight) -> str:
-            undo = f"invoke runs.undo {sight.run} --stack {shlex.quote(self.settings.argument)}"
-            return f'{self.asker.command}"{earlier}"   (or, to serve what is there nevertheless: {undo})'
+        def after_failure(sight: Sight) -> tuple[str, str]:
+            undo = f"invoke runs.undo --run {sight.run} --stack {shlex.quote(self.settings.argument)}"
+            return f'{self.asker.command}"{earlier}"', undo
 
         return verify(
             self.programs.database,

@@ -44,13 +44,14 @@ class Asker:
 
 
 class PointRefused(Refused):
-    """The point is refused; `examples` are spellings that would be taken, most likely first, none where none helps."""
+    """The point is refused; `examples` are spellings that would be taken. Of several the next command only looks."""
 
     def __init__(self, given: str, reason: str, *examples: str, asker: Asker) -> None:
+        look = " --dry-run" if examples[1:] else ""
         advice = f" Write for example: {' or '.join(examples)}" if examples else ""
         super().__init__(
             f"The point {given!r} is refused: {reason}.{advice}",
-            next_command=" or ".join(f'{asker.command}"{example}"' for example in examples) or None,
+            next_command=f'{asker.command}"{examples[0]}"{look}' if examples else None,
         )
         self.reason = reason
         self.examples = examples

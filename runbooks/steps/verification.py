@@ -54,12 +54,12 @@ def verify(
     *,
     heartbeat: Heartbeat,
     checks: tuple[Check, ...],
-    after_failure: Callable[[Sight], str],
+    after_failure: Callable[[Sight], tuple[str, str]],
     name: str,
 ) -> Step:
     """Return the step that looks at the data: heartbeat, commit times, rows, checks of the stack file.
 
-    A failed proof ends the run; `after_failure` is the command to type then.
+    A failed proof ends the run; `after_failure` gives the command to type then, and the one that serves nevertheless.
     """
     just_proven: list[dict[str, Json]] = []
 
@@ -70,7 +70,7 @@ def verify(
     def act(sight: Sight) -> None:
         faults, seen = look()
         if faults:
-            raise _not_proven(expected.point, faults, after_failure(sight))
+            raise _not_proven(expected.point, faults, *after_failure(sight))
         just_proven[:] = [seen]
 
     def holds(_sight: Sight) -> Held:
@@ -89,9 +89,12 @@ def verify(
     )
 
 
-def _not_proven(point: datetime, faults: list[str], next_command: str) -> NotSo:
-    message = f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {'; '.join(faults)}."
-    return NotSo(f"{message} The application stays stopped.", next_command=next_command)
+def _not_proven(point: datetime, faults: list[str], next_command: str, nevertheless: str) -> NotSo:
+    message = (
+        f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {'; '.join(faults)}. "
+        f"The application stays stopped. To serve it as it is nevertheless: {nevertheless}"
+    )
+    return NotSo(message, next_command=next_command)
 
 
 def _look(

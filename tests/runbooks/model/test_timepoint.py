@@ -224,13 +224,13 @@ def test_examples_are_taken(spelling: str) -> None:
 
 
 def test_the_next_command_is_whole() -> None:
-    """A refusal gives the command to type, one for each thing that could have been meant."""
+    """A refusal gives the command to type; where two things could have been meant, it only looks."""
     with pytest.raises(PointRefused) as refusal:
         parse("2026-10-25 02:30 Europe/Paris", Asker(NOW, command="invoke restore --stack=twin --point="))
-    assert refusal.value.next_command == (
-        'invoke restore --stack=twin --point="2026-10-25T02:30:00+02:00" or '
-        'invoke restore --stack=twin --point="2026-10-25T02:30:00+01:00"'
-    )
+    assert refusal.value.next_command == 'invoke restore --stack=twin --point="2026-10-25T02:30:00+02:00" --dry-run'
+    with pytest.raises(PointRefused) as refusal:
+        parse("15m", ASKER)
+    assert refusal.value.next_command == 'invoke restore --point="15m ago"'
 
 
 def test_a_finer_reach_takes_fractions() -> None:

@@ -68,7 +68,12 @@ def expected(database: Postgres, point: datetime) -> Expected:
 def proof(database: Postgres, wanted: Expected, *checks: Check) -> Step:
     """Return the step as the book has it; the server counts as started now, as after a recovery."""
     return verify(
-        database, wanted, heartbeat=HEARTBEAT, checks=checks or (TRUE,), after_failure=lambda _: "next", name="verify"
+        database,
+        wanted,
+        heartbeat=HEARTBEAT,
+        checks=checks or (TRUE,),
+        after_failure=lambda _: ("next", "undo"),
+        name="verify",
     )
 
 
@@ -77,7 +82,7 @@ def fault(step: Step) -> str:
     with pytest.raises(NotSo) as raised:
         step.act(Sight())
     assert raised.value.next_command == "next"
-    assert str(raised.value).endswith("The application stays stopped.")
+    assert str(raised.value).endswith("The application stays stopped. To serve it as it is nevertheless: undo")
     return str(raised.value)
 
 
