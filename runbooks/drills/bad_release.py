@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runbooks.drills.stage import Stage
     from runbooks.engine.runner import Outcome
 
-NOTICE: Final = 10.0  # seconds for our own look to see it; a deployment reaches the twin's edge at once
+NOTICE: Final = 5.0  # seconds for our own look to see it; a deployment reaches the twin's edge at once
 WRAPPER: Final = """\
 // The product's own release, but one route throws.
 import app from "./app.js";

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from runbooks.engine.outcome import Outcome, Status
 from runbooks.engine.plan import Plan, planned
 from runbooks.engine.step import Effect, NoUndo, Step, Yes
+from runbooks.model.errors import Exit
 from runbooks.render.terminal import Terminal
 
 
@@ -20,14 +22,9 @@ class Screen(io.StringIO):
         return True
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The end of a run, as the terminal reads it."""
-
-    status: str
-    seconds: float
-    journal: str | None
-    next_command: str | None
+def ended(status: Status, *, seconds: float, next_command: str | None = None) -> Outcome:
+    """Return the end of a run."""
+    return Outcome("x", status, Exit.DONE, Path("runs/x/journal.jsonl"), {}, seconds, next_command, a_plan())
 
 
 def a_step(name: str = "stop") -> Step:
@@ -77,7 +74,7 @@ def test_steps_are_lines_where_there_is_no_terminal() -> None:
     terminal.step_started(a_step(), 1, 2)
     terminal.progress(a_step(), 1, 3)
     terminal.step_finished(a_step(), "held", 0.42, {"rows": 31, "why": "", "more": {"not": "shown"}})
-    terminal.closed(Ended("failed", 61.0, "runs/x/journal.jsonl", "invoke runs.resume x"))
+    terminal.closed(ended(Status.FAILED, seconds=61.0, next_command="invoke runs.resume x"))
     text = out.getvalue()
     assert "[1/2] stop the traffic … about 4.0 s" in text
     assert "stop the traffic: 1 of 3" in text
@@ -96,7 +93,7 @@ def test_a_live_screen_fills_in() -> None:
     terminal.progress(a_step(), 2, 3)
     terminal.note("looked again")
     terminal.step_finished(a_step(), "held", 0.42, {"rows": 31})
-    terminal.closed(Ended("done", 1.0, None, None))
+    terminal.closed(ended(Status.DONE, seconds=1.0))
     assert "✓" in out.getvalue()
     assert "rows 31" in out.getvalue()
     assert "looked again" in out.getvalue()
