@@ -91,12 +91,7 @@ class Runner:
         Raises Refused when it is over, being taken back, or (without `replan`) no longer gives the plan agreed to.
         """
         told = self._past(run_id, book)
-        if told.undoing:
-            message = f"run {run_id} is being taken back; it cannot go on"
-            raise Refused(message, next_command=self._commands.undo(run_id))
-        if told.status in OVER:
-            message = f"run {run_id} is closed as “{told.status}”: nothing is left to go on with"
-            raise Refused(message)
+        self._refuse_to_go_on(told, run_id)
         facts = book.gather() if replan else self._facts(told, book)
         made = self._draft(book, facts, told.opened["arguments"])
         if made.plan.digest != told.digest and not replan:
@@ -130,6 +125,15 @@ class Runner:
             return carry_out_all(session, made.plan, made.steps)
 
         return self._under_lease(work, go_on)
+
+    def _refuse_to_go_on(self, told: Past, run_id: str) -> None:
+        """Raise Refused when nothing is left to do, or the run is on its way back."""
+        if told.undoing:
+            message = f"run {run_id} is being taken back; it cannot go on"
+            raise Refused(message, next_command=self._commands.undo(run_id))
+        if told.status in OVER:
+            message = f"run {run_id} is closed as “{told.status}”: nothing is left to go on with"
+            raise Refused(message)
 
     def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
         """Take back exactly the steps that took effect, newest first, from the state seen before each.
