@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from invoke import task
 
 from runbooks.commands.frame import READING, Flags, perform
-from runbooks.commands.words import WordsTask
+from runbooks.commands.frame.words import WordsTask
 
 if TYPE_CHECKING:
     from invoke import Context
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
     from runbooks.model.errors import Exit
 
 

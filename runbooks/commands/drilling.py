@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
     from runbooks.drills.rehearsal import Drilled, Report
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runbooks.clients import twin
 from runbooks.clients.postgres_programs import Programs
-from runbooks.commands.console import Console
+from runbooks.commands.frame.console import Console
 from runbooks.engine.runner import Consent
 from runbooks.model.errors import Exit, Refused
 from runbooks.model.settings import is_local

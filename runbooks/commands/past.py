@@ -15,7 +15,7 @@ from runbooks.render.wording import brief
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
     from runbooks.engine.history import RunSummary
     from runbooks.engine.journal import Entry
 

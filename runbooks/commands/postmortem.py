@@ -11,7 +11,7 @@ from runbooks.commands.frame import READING, Flags, perform
 if TYPE_CHECKING:
     from invoke import Context
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
     from runbooks.model.errors import Exit
 
 

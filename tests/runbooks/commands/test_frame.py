@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbooks.commands.console import Console, report
 from runbooks.commands.frame import Flags
+from runbooks.commands.frame.console import Console, report
 from runbooks.model.errors import ActError, Exit, Refused
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
-from runbooks.commands.shelf import SHELF
+from runbooks.commands.frame.shelf import SHELF
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.model.errors import Exit, OpsError, Refused

@@ -15,9 +15,9 @@ from runbooks.model.errors import Exit, OpsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 READING = {
     "stack": "Whose stack file to use: a name (prod, twin) or a file's path.",
@@ -54,7 +54,7 @@ def play(book: str, arguments: dict[str, object], flags: Flags) -> None:
 
 def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
     """Do the work of a command and leave with its exit code; whatever goes wrong becomes one clear message."""
-    from runbooks.commands.console import Console, report  # httpx, msgspec and rich wait until here
+    from runbooks.commands.frame.console import Console, report  # httpx, msgspec and rich wait until here
 
     console: Console | None = None
     try:

@@ -11,7 +11,7 @@ from runbooks import deploy, restore, rollback
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runbooks.commands.console import Console
+    from runbooks.commands.frame.console import Console
     from runbooks.engine.step import Book
 
 Maker: TypeAlias = "Callable[[Console, Mapping[str, Any]], Book[Any]]"

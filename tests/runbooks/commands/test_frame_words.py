@@ -8,7 +8,7 @@ import pytest
 from invoke import Collection, ParseError, Parser
 
 from runbooks.commands.drill import drill
-from runbooks.commands.words import count_words
+from runbooks.commands.frame.words import count_words
 
 LINES = [
     ("invoke drill", []),
