@@ -48,7 +48,8 @@ async def seal(server: Server, history: History, folder: Path) -> None:
         sealed, segment = (await server.ask(_SEAL)).split("|")
         await _archived(folder / "archive" / segment)
         history.era.sealed = float(sealed)
-    await server.stop(immediate=True)
+    # In order, not at once: an immediate shutdown right after a start waits 5 s for a child that missed the signal.
+    await server.stop()
 
 
 async def _archived(segment: Path) -> None:
