@@ -1,0 +1,28 @@
+"""Run one benchmark and print its result as one JSON object: `python -m benchmarks NAME`.
+
+Keys: name, ours, peer, ratio (ours divided by peer, medians of alternating runs), runs, unit, and what is particular.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+
+NAMES = ("twin_start", "drill", "list")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print one JSON object.")
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
+    given = parser.parse_args(arguments)
+    module = importlib.import_module(f"benchmarks.{'menu' if given.name == 'list' else given.name}")
+    print(json.dumps(module.measure(given.runs), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
