@@ -58,6 +58,7 @@ class BadRelease:
 
     name: str = "bad-release"
     what: str = "a release that throws on one route goes live by a normal deploy; the rollback book takes it back"
+    warm_seconds: float = 0.5
 
     def break_it(self, scene: Scene) -> Broken:
         """Deploy the bad release by the real book, which must notice it, and look for ourselves."""

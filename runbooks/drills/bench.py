@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from runbooks.drills.scenario import Broken, Repaired, Scenario
     from runbooks.drills.stage import Stage
 
-WARM: Final = 2.0  # seconds of accepted writes before the fault: a recovery to a whole second must leave some of them
 WARM_LIMIT: Final = 20.0
 BACK_LIMIT: Final = 60.0  # seconds after the book's end in which users must be served
 AFTERWARDS: Final = 5  # writes that must be accepted after the recovery
@@ -160,17 +159,18 @@ class Bench:
 
     def _warm(self, watch: Watch, ledger: Path) -> Look:
         """Wait until writes have been accepted for a while and all is well; return that look."""
+        wanted = self.scenario.warm_seconds
         until = time.monotonic() + WARM_LIMIT
         while time.monotonic() < until:
             accepted = _accepted(ledger)
-            if accepted and (accepted[-1] - accepted[0]).total_seconds() >= WARM:
+            if accepted and (accepted[-1] - accepted[0]).total_seconds() >= wanted:
                 look = watch.look()
                 if not look.faults:
                     return look
             time.sleep(LOOK)
         writes = read_ledger(ledger) if ledger.is_file() else ()
         seen = "; ".join(watch.look().faults) or f"{len(writes)} requests, {len(_accepted(ledger))} accepted"
-        message = f"before the fault: expected accepted writes for {WARM:g} s and no fault, got: {seen}"
+        message = f"before the fault: expected accepted writes for {wanted:g} s and no fault, got: {seen}"
         raise NotSo(message)
 
     def _writes_again(self, ledger: Path, look: Look) -> bool:

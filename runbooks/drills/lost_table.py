@@ -30,6 +30,7 @@ class LostTable:
 
     name: str = "lost-table"
     what: str = "a table is emptied while its users keep writing; the restore book takes the database to just before it"
+    warm_seconds: float = 1.5  # a recovery to a whole second must leave some of the accepted writes
 
     def break_it(self, scene: Scene) -> Broken:
         """Run the stack file's SQL as a careless administrator would, and look until it is noticed."""

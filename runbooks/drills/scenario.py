@@ -59,6 +59,10 @@ class Scenario(Protocol):
     def what(self) -> str:
         """Return in one sentence what happens and what must repair it."""
 
+    @property
+    def warm_seconds(self) -> float:
+        """Return for how long writes are accepted before the fault."""
+
     def break_it(self, scene: Scene) -> Broken:
         """Do the damage and wait until it is noticed."""
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from ruamel.yaml import YAML
 
 from runbooks import deploy
-from runbooks.clients import twin
+from runbooks.clients import child, twin
 from runbooks.drills.site import Site, open_site, utc_now, without_secrets
 from runbooks.engine.runner import Consent
 from runbooks.model.errors import Exit, NotSo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from runbooks.clients.twin import Addresses
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "drills"
 OWNER: Final = "pid"
 STATE: Final = "twin"
+SEED: Final = "seed.sql"
 
 
 @dataclass
@@ -76,11 +78,12 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
 
     Raises NotSo when the release does not come up, Refused when the engines cannot be fetched.
     """
-    with phases.measured("install"):
-        twin.install(root=base.root, environment=environ)
     folder = _own_folder(base.home)
     state = folder / STATE
-    with phases.measured("cold start"):
+    with phases.measured("cold start"), ThreadPoolExecutor(1) as pool:
+        seed = pool.submit(_generate, base, without_secrets(environ), folder / SEED)  # while the engines start
+        with phases.measured("install"):
+            twin.install(root=base.root, environment=environ)
         with phases.measured("twin"):
             process = twin.start(
                 state=state,
@@ -94,7 +97,7 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
         try:
             stack_file = write_stack(base, folder, process.addresses)
             site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor)
-            _fill_and_release(site, phases)
+            _fill_and_release(site, seed, phases)
         except BaseException:
             _strike(process, site, state)
             raise
@@ -108,6 +111,7 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
 def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: list[str] | None = None) -> Path:
     """Write a copy of a stack file that names this twin, in `folder`; `build` replaces how the API is built."""
     yaml = YAML()
+    yaml.width = 10_000  # a line stays a line
     document: dict[str, Any] = yaml.load(base.file.read_text("utf-8"))
     config = document["config"]
     config["cloudflare:baseUrl"] = addresses.cloudflare
@@ -153,13 +157,18 @@ def _own_folder(home: Path) -> Path:
     return folder
 
 
-def _fill_and_release(site: Site, phases: Phases) -> None:
+def _generate(base: Settings, environ: Mapping[str, str], file: Path) -> Path:
+    """Write the SQL that the stack file's seed command prints."""
+    file.write_bytes(child.printed(base.stack.database.seed, folder=base.root, environment=environ))
+    return file
+
+
+def _fill_and_release(site: Site, seed: Future[Path], phases: Phases) -> None:
     """Load the schema, then the data while the program is imported; the release's own proof needs both."""
-    database = site.settings.stack.database
     with phases.measured("schema"):
-        site.programs.run_script(site.settings.root / database.schema)
+        site.programs.run_script(site.settings.root / site.settings.stack.database.schema)
     with ThreadPoolExecutor(1) as pool:
-        seeding = pool.submit(_seed, site, phases)
+        seeding = pool.submit(_load, site, seed, phases)
         with phases.measured("deploy"):
             outcome = release(site, reason="the drill's first release")
         seeding.result()
@@ -168,9 +177,11 @@ def _fill_and_release(site: Site, phases: Phases) -> None:
         raise NotSo(message, next_command=outcome.next_command)
 
 
-def _seed(site: Site, phases: Phases) -> None:
+def _load(site: Site, seed: Future[Path], phases: Phases) -> None:
     with phases.measured("seed"):
-        site.programs.run_stream(site.settings.stack.database.seed)
+        file = seed.result()
+        site.programs.run_script(file)
+        file.unlink()
 
 
 def _strike(process: twin.TwinProcess, site: Site | None, state: Path) -> None:

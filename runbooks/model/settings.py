@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -135,7 +136,7 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        document = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
+        document = _parsed(file.read_text("utf-8"))
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
         raise _refusal(file, line, f"is not YAML: {error.problem}") from None
@@ -144,6 +145,12 @@ def _mapping(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _refusal(file, "the file", "is not a mapping; expected `config:` at its top")
     return document
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:  # noqa: ANN401 - YAML holds anything; callers only read it
+    """Return a document; a run reads the same stack file often, and parsing it takes a tenth of a second."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _plain(value: Any, file: Path, key: str) -> Any:  # noqa: ANN401 - YAML holds anything; typed right after
