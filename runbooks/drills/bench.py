@@ -80,13 +80,11 @@ class Bench:
             span = _span(repaired)
             now = tables.snapshot(site.postgres, workload, before=before)
             compared = compare(read_ledger(ledger), key=workload.key, before=before, now=now, span=span)
-        problems = [
-            *broken.problems,
-            *_of_repair(broken, repaired, look),
-            *([] if wrote else ["no write was accepted after the recovery"]),
-            *[f"{d.table} had {counted[d.table]} rows, it has {d.after}" for d in damage if d.after < counted[d.table]],
-            *compared.problems,
-        ]
+        problems = [*broken.problems, *_of_repair(broken, repaired, look), *compared.problems]
+        if not wrote:
+            problems.append("no write was accepted after the recovery")
+        fewer = [damaged for damaged in damage if damaged.after < counted[damaged.table]]
+        problems += [f"{table.table} had {counted[table.table]} rows, it has {table.after}" for table in fewer]
         evidence = self._evidence(broken, repaired, look, compared)
         problems += _of_objectives(evidence)
         evidence = msgspec.structs.replace(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from runbooks.clients import cloudflare, supabase
 from runbooks.clients.cloudflare import Cloudflare
@@ -15,15 +17,16 @@ from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
 from runbooks.engine.redaction import Redactor
-from runbooks.engine.runner import Runner
-from runbooks.model.errors import Refused
+from runbooks.engine.runner import Consent, Runner
+from runbooks.model.errors import Exit, NotSo, Refused
 from runbooks.model.settings import VARIABLES, is_local, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runbooks.engine.runner import Show
+    from runbooks.engine.runner import Outcome, Show
+    from runbooks.engine.step import Book
     from runbooks.model.settings import Settings
 
 
@@ -52,6 +55,15 @@ class Site:
     pulumi: Pulumi
     runner: Runner
 
+    def run(self, book: Book[Any], arguments: msgspec.Struct, *, reason: str) -> Outcome:
+        """Run a book as an operator who agrees to its plan. Raises NotSo when it was paused: then the drill is over."""
+        consent = Consent(yes=True, reason=reason)
+        outcome = self.runner.run(book, arguments=msgspec.to_builtins(arguments), consent=consent)
+        if outcome.exit is Exit.PAUSED:
+            message = f"{book.name} was paused: {outcome.text} (journal {outcome.journal})"
+            raise NotSo(message)
+        return outcome
+
     def close(self) -> None:
         """Close every connection."""
         self.cloudflare.transport.close()
@@ -64,11 +76,7 @@ def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show:
     plain = without_secrets(environ)
     settings = load(str(stack_file), root=root, environ=plain)
     postgres = Postgres(settings.require("EMS_DATABASE_URL"))
-    if not (is_local(settings.stack) and postgres.is_local):
-        message = (
-            f"{stack_file}: a drill breaks what it works on; expected a twin on this machine, got other addresses."
-        )
-        raise Refused(message)
+    _refuse_elsewhere(settings, postgres)
     stack, redact = settings.stack, Redactor(settings.secrets())
     to_cloudflare = Transport(
         "Cloudflare", stack.base_url, settings.require("CLOUDFLARE_API_TOKEN"), explain=cloudflare.explain
@@ -103,3 +111,11 @@ def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show:
             clock=utc_now,
         ),
     )
+
+
+def _refuse_elsewhere(settings: Settings, postgres: Postgres) -> None:
+    if not (is_local(settings.stack) and postgres.is_local):
+        message = (
+            f"{settings.file}: a drill breaks what it works on; expected a twin on this machine, got other addresses."
+        )
+        raise Refused(message)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runbooks.engine.journal import Entry, Kind
 from runbooks.model.errors import Refused
 from runbooks.model.evidence import EVIDENCE
 from runbooks.render.actions import Action, actions_for
-from runbooks.render.wording import brief, moment, span, utc
+from runbooks.render.timeline import Event, Link, link_to, timeline
+from runbooks.render.wording import moment, span, utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from infra.stack import Contacts, Objectives
     from runbooks.model.evidence import DrillEvidence
 
-JOURNAL: Final = "journal.jsonl"
-SHOWN_HASH: Final = 12  # digits of a hash: enough to find the entry, short enough for a table
 ENDS: Final = (Kind.HELD, Kind.ALREADY_SO, Kind.FAILED, Kind.UNDONE)
 QUESTIONS: Final = (
     "What made the trigger possible? Which check, review or guard should have stopped it?",
@@ -30,31 +29,6 @@ QUESTIONS: Final = (
     "Where were we lucky?",
 )
 """Contributing factors are asked: a journal knows what happened, never why people did it."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where a fact stands: a file relative to the post-mortem, an entry's number, the beginning of its hash."""
-
-    file: str
-    seq: int | None = None
-    hash: str = ""
-
-    @property
-    def label(self) -> str:
-        """Return the words of the link."""
-        return f"{self.file} #{self.seq} {self.hash}" if self.seq is not None else self.file
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of the timeline."""
-
-    at: datetime
-    text: str
-    link: Link
-    weight: str = "entry"
-    """`milestone`, `failed` or `entry`: how loud it is."""
 
 
 @dataclass(frozen=True)
@@ -130,23 +104,15 @@ def story(
     evidence: DrillEvidence | None,
     related: Sequence[tuple[str, Sequence[Entry]]] = (),
 ) -> Story:
-    """Turn the entries of one journal into a story; `related` are (file, entries) of runs around it.
-
-    Raises Refused when nothing was written.
-    """
-    if not entries:
-        message = f"run {run}: its journal is empty; there is nothing to tell"
-        raise Refused(message)
-    opened, last = entries[0].payload, entries[-1]
-    plan = opened["plan"]
+    """Turn a journal into a story; `related` are (file, entries) of runs around it. Raises Refused for no entries."""
+    opened, last = _ends(run, entries)
+    plan, status = opened["plan"], _status(last)
     started, ended = moment(entries[0].at), moment(last.at)
-    status = str(last.payload.get("status", "unfinished")) if last.kind is Kind.CLOSED else "unfinished"
     steps = step_times(entries, plan["steps"])
     fared = fared_of(objectives, evidence, (ended - started).total_seconds(), ended=last.kind is Kind.CLOSED)
-    day = utc(started)[:10]
-    about = f"drill {evidence.drill}" if evidence else plan["book"]
+    act = actions_for(contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence)
     return Story(
-        title=f"Post-mortem: {about}, {day}",
+        title=_title(plan["book"], evidence, started),
         product=product,
         run=run,
         book=plan["book"],
@@ -162,33 +128,27 @@ def story(
         impact=impact_of(steps, evidence, entries),
         losses=tuple(plan["losses"]),
         fared=fared,
-        actions=actions_for(
-            contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence
-        ),
+        actions=act,
         questions=QUESTIONS,
         evidence=evidence,
         head=last.hash,
     )
 
 
-def timeline(
-    entries: Sequence[Entry], evidence: DrillEvidence | None, related: Sequence[tuple[str, Sequence[Entry]]]
-) -> tuple[Event, ...]:
-    """Return every entry, the ends of related runs and the drill's own moments, in order of time."""
-    titles = _titles(entries)
-    events = [_event(entry, JOURNAL, titles) for entry in entries]
-    for file, others in related:
-        loud = (Kind.RUN_OPENED, Kind.FAILED, Kind.PAUSED, Kind.CLOSED)
-        events += [_event(entry, file, _titles(others)) for entry in others if entry.kind in loud]
-    if evidence is not None:
-        moments = (
-            (evidence.fault_at, f"Trigger: {evidence.trigger}"),
-            (evidence.detected_at, f"Detected: {'; '.join(evidence.detected_by)}"),
-            (evidence.point, f"The point that the repair goes back to ({evidence.point_from})"),
-            (evidence.recovered_at, "Health contract and smoke checks pass again through the edge"),
-        )
-        events += [Event(moment(at), text, Link(EVIDENCE), "milestone") for at, text in moments if at]
-    return tuple(sorted(events, key=lambda event: event.at))
+def _ends(run: str, entries: Sequence[Entry]) -> tuple[dict[str, Any], Entry]:
+    if not entries:
+        message = f"run {run}: its journal is empty; there is nothing to tell"
+        raise Refused(message)
+    return entries[0].payload, entries[-1]
+
+
+def _status(last: Entry) -> str:
+    return str(last.payload.get("status", "unfinished")) if last.kind is Kind.CLOSED else "unfinished"
+
+
+def _title(book: str, evidence: DrillEvidence | None, started: datetime) -> str:
+    about = f"drill {evidence.drill}" if evidence else book
+    return f"Post-mortem: {about}, {utc(started)[:10]}"
 
 
 def step_times(entries: Sequence[Entry], planned: Sequence[dict[str, object]]) -> tuple[StepTime, ...]:
@@ -214,7 +174,7 @@ def step_times(entries: Sequence[Entry], planned: Sequence[dict[str, object]]) -
                 begun=max(0.0, (first - start).total_seconds()),
                 seconds=(end - first).total_seconds(),
                 expected=float(str(plan.get("expect", 0.0))),
-                link=_link(entry, JOURNAL),
+                link=link_to(entry),
             )
     return tuple(times.values())
 
@@ -222,7 +182,7 @@ def step_times(entries: Sequence[Entry], planned: Sequence[dict[str, object]]) -
 def impact_of(steps: Sequence[StepTime], evidence: DrillEvidence | None, entries: Sequence[Entry]) -> tuple[Fact, ...]:
     """Return the impact in numbers, each with where it stands."""
     whole = (moment(entries[-1].at) - moment(entries[0].at)).total_seconds()
-    end = _link(entries[-1], JOURNAL)
+    end = link_to(entries[-1])
     facts = [
         Fact("the repair took", span(whole), end),
         Fact(
@@ -269,34 +229,3 @@ def fared_of(
 
 def _spent(seconds: float | None) -> str:
     return "never" if seconds is None else span(seconds)
-
-
-def _titles(entries: Sequence[Entry]) -> dict[str, str]:
-    plan = entries[0].payload.get("plan", {}) if entries else {}
-    return {step["name"]: step["title"] for step in plan.get("steps", ())}
-
-
-def _link(entry: Entry, file: str) -> Link:
-    return Link(file, entry.seq, entry.hash[:SHOWN_HASH])
-
-
-def _event(entry: Entry, file: str, titles: dict[str, str]) -> Event:
-    said = entry.payload
-    step = titles.get(entry.step or "", entry.step or "")
-    evidence = said.get("evidence") or {}
-    texts: dict[Kind, str] = {
-        Kind.RUN_OPENED: f"{said.get('book')} opened by {said.get('actor')}: {said.get('reason') or 'no reason given'}",
-        Kind.LEASE_TAKEN: f"lease taken, fence {said.get('fence')}",
-        Kind.STEP_STARTED: f"began: {step}",
-        Kind.OBSERVED: f"{step}: " + (f"answer lost, {said['lost']}" if said.get("lost") else "answered"),
-        Kind.HELD: f"proved: {step}",
-        Kind.ALREADY_SO: f"already so: {step}",
-        Kind.FAILED: f"failed: {step or entry.kind}: {said.get('text')}",
-        Kind.UNDO_STARTED: f"taking back: {step}",
-        Kind.UNDONE: f"taken back: {step}",
-        Kind.CLOSED: f"{said.get('status')}" + (f": {said['text']}" if said.get("text") else ""),
-    }
-    text = texts.get(entry.kind, f"{entry.kind}: {said.get('text', '')}")
-    seen = brief(evidence)
-    weight = {Kind.FAILED: "failed", Kind.RUN_OPENED: "milestone", Kind.CLOSED: "milestone"}.get(entry.kind, "entry")
-    return Event(moment(entry.at), f"{text} ({seen})" if seen else text, _link(entry, file), weight)
