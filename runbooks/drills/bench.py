@@ -52,8 +52,7 @@ class Bench:
 
     def measure(self) -> Measured:
         """Break, wait until it is noticed, repair by the real book, compare ledger and table row by row."""
-        stage, name = self.stage, self.scenario.name
-        site = stage.site
+        stage, site, name = self.stage, self.stage.site, self.scenario.name
         workload = site.settings.stack.drill.workload
         watch = Watch(site.settings.stack, site.edge, site.postgres)
         with stage.phases.measured(f"{name}: prepare"):
