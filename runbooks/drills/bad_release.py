@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from runbooks import rollback
 from runbooks.clients.child import printed
 from runbooks.drills.scenario import Broken, Repaired
 from runbooks.drills.site import utc_now
 from runbooks.drills.stage import release, write_stack
 from runbooks.engine.journal import Kind, read
-from runbooks.engine.runner import Consent
 from runbooks.model.errors import Exit, NotSo
 
 if TYPE_CHECKING:
@@ -97,9 +94,7 @@ class BadRelease:
         arguments = rollback.Arguments(reason=reason)
         book = rollback.book(site.settings, site.cloudflare, site.edge, arguments=arguments, clock=utc_now)
         with stage.phases.measured("bad-release: rollback"):
-            outcome = site.runner.run(
-                book, arguments=msgspec.to_builtins(arguments), consent=Consent(yes=True, reason=reason)
-            )
+            outcome = site.run(book, arguments, reason=reason)
         return Repaired(outcome=outcome)
 
 

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from runbooks import restore
 from runbooks.drills.scenario import Broken, Repaired
 from runbooks.drills.site import utc_now
 from runbooks.drills.tables import last_rewrite
 from runbooks.engine.journal import Kind, read
-from runbooks.engine.runner import Consent
 from runbooks.engine.step import Effect
 
 if TYPE_CHECKING:
@@ -69,9 +66,7 @@ class LostTable:
             clock=utc_now,
         )
         with stage.phases.measured("lost-table: restore"):
-            outcome = site.runner.run(
-                book, arguments=msgspec.to_builtins(arguments), consent=Consent(yes=True, reason=reason)
-            )
+            outcome = site.run(book, arguments, reason=reason)
         return Repaired(outcome=outcome, point=point, back=back_at(outcome), point_from=found)
 
 

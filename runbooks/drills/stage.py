@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 from runbooks import deploy
 from runbooks.clients import child, twin
 from runbooks.drills.site import Site, open_site, utc_now, without_secrets
-from runbooks.engine.runner import Consent
 from runbooks.model.errors import Exit, NotSo
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def release(site: Site, *, reason: str) -> Outcome:
     """Deploy by the real book."""
     arguments = deploy.Arguments(preview=False)
     book = deploy.book(site.settings, site.cloudflare, site.edge, site.pulumi, arguments=arguments, clock=utc_now)
-    return site.runner.run(book, arguments={"preview": False}, consent=Consent(yes=True, reason=reason))
+    return site.run(book, arguments, reason=reason)
 
 
 @contextmanager
@@ -78,34 +77,30 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
 
     Raises NotSo when the release does not come up, Refused when the engines cannot be fetched.
     """
-    folder = _own_folder(base.home)
-    state = folder / STATE
-    with phases.measured("cold start"), ThreadPoolExecutor(1) as pool:
-        seed = pool.submit(_generate, base, without_secrets(environ), folder / SEED)  # while the engines start
-        with phases.measured("install"):
-            twin.install(root=base.root, environment=environ)
-        with phases.measured("twin"):
-            process = twin.start(
-                state=state,
-                account=base.stack.account,
-                zone=base.stack.zone,
-                project=base.stack.database.project,
-                root=base.root,
-                environment=without_secrets(environ),
-            )
-        site: Site | None = None
-        try:
+    with ExitStack() as leaving:
+        with phases.measured("cold start"):
+            with phases.measured("install"):
+                twin.install(root=base.root, environment=environ)
+            folder = _own_folder(base.home)
+            state = folder / STATE
+            leaving.callback(twin.discard, state)
+            pool = leaving.enter_context(ThreadPoolExecutor(1))
+            seed = pool.submit(_generate, base, without_secrets(environ), folder / SEED)  # while the engines start
+            with phases.measured("twin"):
+                process = twin.start(
+                    state=state,
+                    account=base.stack.account,
+                    zone=base.stack.zone,
+                    project=base.stack.database.project,
+                    root=base.root,
+                    environment=without_secrets(environ),
+                )
+            leaving.callback(process.stop)
             stack_file = write_stack(base, folder, process.addresses)
             site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor)
+            leaving.callback(site.close)
             _fill_and_release(site, seed, phases)
-        except BaseException:
-            _strike(process, site, state)
-            raise
-    try:
         yield Stage(site, folder, process.addresses, phases, show, actor)
-    finally:
-        with phases.measured("stop"):
-            _strike(process, site, state)
 
 
 def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: list[str] | None = None) -> Path:
@@ -182,13 +177,6 @@ def _load(site: Site, seed: Future[Path], phases: Phases) -> None:
         file = seed.result()
         site.programs.run_script(file)
         file.unlink()
-
-
-def _strike(process: twin.TwinProcess, site: Site | None, state: Path) -> None:
-    if site is not None:
-        site.close()
-    process.stop()
-    twin.discard(state)
 
 
 def _alive(pid: int) -> bool:
