@@ -42,22 +42,16 @@ def drill(console: Console, names: Sequence[str], *, junit: str) -> Exit:
     if junit:
         xml = junit_xml([(d.evidence, d.run or "") for d in report.drills], seconds=report.seconds)
         Path(junit).write_text(console.redact(xml), "utf-8")
+    for line in lines(report):
+        print(console.redact(line), file=sys.stderr if console.flags.json else sys.stdout)
     if console.flags.json:
         console.print_json(document(report))
-    else:
-        for line in lines(report):
-            print(console.redact(line))  # noqa: T201 - the command's own output
     return Exit.DONE if report.passed else Exit.FAILED
 
 
 def document(report: Report) -> dict[str, Any]:
     """Return the result as `--json` prints it."""
-    return {
-        "passed": report.passed,
-        "drills": [_document(drilled) for drilled in report.drills],
-        "seconds": report.seconds,
-        "phases": report.phases.seconds,
-    }
+    return {"passed": report.passed, "drills": [_document(drilled) for drilled in report.drills]}
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -99,8 +93,6 @@ def _document(drilled: Drilled) -> dict[str, Any]:
         "journal": str(drilled.journal) if drilled.journal else None,
         "postmortem": str(drilled.postmortem) if drilled.postmortem else None,
         "attestation": str(drilled.attestation) if drilled.attestation else None,
-        "problems": list(evidence.problems),
-        "ledger": msgspec.to_builtins(evidence.counts),
     }
 
 

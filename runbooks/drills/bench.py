@@ -33,6 +33,7 @@ WARM_LIMIT: Final = 20.0
 BACK_LIMIT: Final = 60.0  # seconds after the book's end in which users must be served
 AFTERWARDS: Final = 5  # writes that must be accepted after the recovery
 LOOK: Final = 0.1  # seconds between looks into the ledger
+ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Bench:
         choices: dict[str, list[msgspec.Raw]] = {}
         with self.stage.site.postgres.reading() as session:
             for name, sql in body.items():
-                values = [msgspec.Raw(msgspec.json.encode(row[0])) for row in session.rows(sql)]
+                values = [msgspec.Raw(ENCODER.encode(row[0])) for row in session.rows(sql)]
                 if not values:
                     message = f"drill.workload.body.{name}: expected `{sql}` to return values, got none"
                     raise NotSo(message)
