@@ -13,7 +13,7 @@ import msgspec
 from runbooks.engine.home import Folder
 from runbooks.engine.journal import read
 from runbooks.model.errors import Refused
-from runbooks.model.evidence import EVIDENCE, DrillEvidence
+from runbooks.model.evidence import DRILLS, EVIDENCE, DrillEvidence
 from runbooks.render.documents import postmortem
 from runbooks.render.story import story
 
@@ -34,20 +34,11 @@ class Written:
 
 
 def write(settings: Settings, run: str | None, *, redact: Callable[[str], str]) -> Written:
-    """Write `postmortem.md` and `postmortem.html` of a run (None: the newest) into its folder.
+    """Write `postmortem.md` and `postmortem.html` of a run (None: the newest) into its folder; runs of drills count.
 
     Raises Refused when there is no such run, or its journal was altered.
     """
-    home = Folder(settings.home)
-    known = home.runs()
-    if not known:
-        message = f"{settings.home}: no run is recorded there yet; expected one to write about"
-        raise Refused(message, next_command="invoke drill")
-    name = run or known[-1]
-    if name not in known:
-        message = f"run {name}: expected one of the runs in {settings.home}, the newest are {', '.join(known[-3:])}"
-        raise Refused(message, next_command=f"invoke runs --stack {settings.argument}")
-    folder = home.where(name).parent
+    name, folder = _found(settings, run)
     evidence = _evidence(folder)
     around = [(other.journal, read(folder / other.journal)) for other in (evidence.related if evidence else ())]
     told = story(
@@ -66,6 +57,21 @@ def write(settings: Settings, run: str | None, *, redact: Callable[[str], str]) 
         draft.write_text(redact(text), "utf-8")
         draft.replace(file)
     return written
+
+
+def _found(settings: Settings, run: str | None) -> tuple[str, Path]:
+    """Return a run's id and folder, wherever in this ops home it lies."""
+    homes = [Folder(settings.home), *(Folder(home) for home in sorted((settings.home / DRILLS).glob("*")))]
+    known = {name: home.where(name).parent for home in homes for name in home.runs()}
+    if not known:
+        message = f"{settings.home}: no run is recorded there yet; expected one to write about"
+        raise Refused(message, next_command="invoke drill")
+    newest = sorted(known)
+    name = run or newest[-1]
+    if name not in known:
+        message = f"run {name}: expected one of the runs in {settings.home}, the newest are {', '.join(newest[-3:])}"
+        raise Refused(message, next_command=f"invoke runs --stack {settings.argument}")
+    return name, known[name]
 
 
 def _evidence(folder: Path) -> DrillEvidence | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -77,6 +78,8 @@ def lines(report: Report) -> Iterator[str]:
     proven = sum(drilled.evidence.passed for drilled in report.drills)
     yield ""
     yield f"{proven} of {len(report.drills)} drills proven in {span(report.seconds)}"
+    if report.stack_file is not None:
+        yield f"Look closer: invoke runs.show --stack {shlex.quote(str(report.stack_file))}"
 
 
 def _document(drilled: Drilled) -> dict[str, Any]:

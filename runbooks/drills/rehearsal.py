@@ -51,7 +51,8 @@ class Report:
     drills: list[Drilled] = field(default_factory=list)
     phases: Phases = field(default_factory=Phases)
     seconds: float = 0.0
-    folder: Path | None = None
+    stack_file: Path | None = None
+    """The drill's own; it leads to its journals when the twin is long gone."""
 
     @property
     def passed(self) -> bool:
@@ -76,7 +77,7 @@ def rehearse(
     began = time.monotonic()
     report = Report()
     with staged(base, environ=environ, show=show, actor=actor, phases=report.phases) as stage:
-        report.folder = stage.folder
+        report.stack_file = stage.site.settings.file
         for scenario in scenarios:
             show.note(f"Drill {scenario.name}: {scenario.what}")
             try:

@@ -15,6 +15,7 @@ from runbooks import deploy
 from runbooks.clients import child, twin
 from runbooks.drills.site import Site, open_site, utc_now, without_secrets
 from runbooks.model.errors import Exit, NotSo
+from runbooks.model.evidence import DRILLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import Outcome, Show
     from runbooks.model.settings import Settings
 
-FOLDER: Final = "drills"
 OWNER: Final = "pid"
 STATE: Final = "twin"
 SEED: Final = "seed.sql"
@@ -130,7 +130,7 @@ def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: li
 
 def sweep(home: Path) -> None:
     """Remove the twins that killed drills left in this ops home."""
-    for folder in sorted((home / FOLDER).glob("*")):
+    for folder in sorted((home / DRILLS).glob("*")):
         owner, state = folder / OWNER, folder / STATE
         if owner.is_file() and _alive(int(owner.read_text() or "0")):
             continue
@@ -140,13 +140,13 @@ def sweep(home: Path) -> None:
 
 def _home_of(base: Settings, folder: Path) -> Path:
     """Return the drill's own ops home: the folder directly in `drills/` that `folder` is or lies in."""
-    drills = base.home / FOLDER
+    drills = base.home / DRILLS
     return drills / folder.relative_to(drills).parts[0] if folder.is_relative_to(drills) else base.home
 
 
 def _own_folder(home: Path) -> Path:
     sweep(home)
-    folder = home / FOLDER / f"{utc_now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
+    folder = home / DRILLS / f"{utc_now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
     folder.mkdir(parents=True)
     (folder / OWNER).write_text(str(os.getpid()))
     return folder

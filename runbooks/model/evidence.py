@@ -13,6 +13,9 @@ import msgspec
 EVIDENCE: Final = "drill.json"
 """The file's name, in the folder of the repairing run."""
 
+DRILLS: Final = "drills"
+"""The folder of an ops home in which each drill has an ops home of its own: its runs are not the stack's runs."""
+
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The workload's ledger against the database, row by row.

@@ -9,7 +9,7 @@ import pytest
 
 from runbooks import postmortem
 from runbooks.model.errors import Refused
-from runbooks.model.evidence import EVIDENCE
+from runbooks.model.evidence import DRILLS, EVIDENCE
 from runbooks.model.settings import load
 from tests.runbooks.render.test_documents import evidence, journalled
 
@@ -57,6 +57,13 @@ def test_unknown_runs_are_refused(settings: Settings) -> None:
     """A run that is not there is refused, naming the newest ones."""
     with pytest.raises(Refused, match="newest are 2026-11-20-1015-tango-7, 2026-11-20-1016-alfa-1"):
         postmortem.write(settings, "nonsense", redact=str)
+
+
+def test_runs_of_drills_are_found(settings: Settings) -> None:
+    """A drill's run lies in an ops home of its own, and is found by its id and as the newest."""
+    journalled(settings.home / DRILLS / "one", "2026-11-21-0900-zulu-1")
+    assert postmortem.write(settings, "2026-11-21-0900-zulu-1", redact=str).html.is_file()
+    assert postmortem.write(settings, None, redact=str).run == "2026-11-21-0900-zulu-1"
 
 
 def test_broken_evidence_is_refused(settings: Settings) -> None:

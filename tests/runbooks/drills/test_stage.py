@@ -9,8 +9,9 @@ import pytest
 
 from runbooks.clients.twin import Addresses
 from runbooks.drills.site import open_site, without_secrets
-from runbooks.drills.stage import FOLDER, OWNER, STATE, Phases, sweep, write_stack
+from runbooks.drills.stage import OWNER, STATE, Phases, sweep, write_stack
 from runbooks.model.errors import Refused
+from runbooks.model.evidence import DRILLS
 from runbooks.model.settings import load, read_stack
 from runbooks.render.terminal import Terminal
 
@@ -65,7 +66,7 @@ def test_real_secrets_never_reach_a_drill() -> None:
 
 def test_only_what_nobody_uses_is_swept(tmp_path: Path) -> None:
     """The twin of a dead drill goes, with the database that it put elsewhere; that of a living one stays."""
-    dead, living, elsewhere = tmp_path / FOLDER / "dead", tmp_path / FOLDER / "living", tmp_path / "elsewhere"
+    dead, living, elsewhere = tmp_path / DRILLS / "dead", tmp_path / DRILLS / "living", tmp_path / "elsewhere"
     for folder, owner in ((dead, "999999999"), (living, str(os.getpid()))):
         (folder / STATE).mkdir(parents=True)
         (folder / OWNER).write_text(owner)
