@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from runbooks.clients.transport import LOOPBACK, NEVER_SENT, Answer
+from runbooks.clients.transport import LOOPBACK, NEVER_SENT, Answer, trusted
 from runbooks.model.errors import AnswerLost, Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Edge:
         local = self.endpoint is not None and urlsplit(self.endpoint).hostname in LOOPBACK
         self._client = httpx.Client(
             timeout=self.patience,
+            verify=trusted(self.endpoint or "https:"),
             follow_redirects=False,
             headers={"user-agent": "ems-ops"},
             trust_env=not local,  # no proxy stands before loopback
