@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import read
+from runbooks.engine.record.entry import read
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS
 from runbooks.model.errors import Refused
 from runbooks.model.evidence import DRILLS, EVIDENCE, DrillEvidence
 from runbooks.render.documents import postmortem
@@ -62,7 +63,7 @@ def write(settings: Settings, run: str | None, *, redact: Callable[[str], str]) 
 def _found(settings: Settings, run: str | None) -> tuple[str, Path]:
     """Return a run's id and folder, wherever in this ops home it lies."""
     homes = [Folder(settings.home), *(Folder(home) for home in sorted((settings.home / DRILLS).glob("*")))]
-    known = {name: home.where(name).parent for home in homes for name in home.runs()}
+    known = {name: home.root / RUNS / name for home in homes for name in home.names(RUNS)}
     if not known:
         message = f"{settings.home}: no run is recorded there yet; expected one to write about"
         raise Refused(message, next_command="invoke drill")

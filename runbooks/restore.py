@@ -16,6 +16,7 @@ import msgspec
 from whenever import Instant
 
 from runbooks.clients.supabase import Cidrs, cidrs_of
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window, distance, parse
@@ -95,7 +96,7 @@ class Restore:
     @cached_property
     def point(self) -> Point:
         """Return the point that was asked for. Raises PointRefused."""
-        return parse(self.arguments.point, self.asker, before=lambda run: first_change(self.settings.home, run))
+        return parse(self.arguments.point, self.asker, before=lambda run: first_change(Folder(self.settings.home), run))
 
     def gather(self) -> Facts:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
@@ -109,7 +110,7 @@ class Restore:
             self.check_without_database(backups)
         else:
             self.programs.find("pg_dump")
-        former = left_stopped(self.settings.home, NAME, self.settings.name, Facts)
+        former = left_stopped(Folder(self.settings.home), NAME, self.settings.name, Facts)
         restrictions = self.supabase.restrictions()
         live = serving_release(self.cloudflare, self.worker) or (former.live if former else None)
         if live is None:

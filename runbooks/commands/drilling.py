@@ -93,7 +93,7 @@ def _document(drilled: Drilled) -> dict[str, Any]:
         "lost_window_seconds": evidence.lost_window_seconds,
         "objective": msgspec.to_builtins(evidence.objective),
         "run": drilled.run,
-        "journal": str(drilled.journal) if drilled.journal else None,
+        "journal": drilled.journal,
         "postmortem": str(drilled.postmortem) if drilled.postmortem else None,
         "attestation": str(drilled.attestation) if drilled.attestation else None,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console as Screen
 from rich.table import Table
 
-from runbooks.engine import journal
+from runbooks.engine.record import entry as journal
 from runbooks.model.errors import Exit, Refused
 from runbooks.render.wording import brief
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runbooks.commands.frame.console import Console
     from runbooks.engine.history import RunSummary
-    from runbooks.engine.journal import Entry
+    from runbooks.engine.record.entry import Entry
 
 LONGEST: Final = 300  # characters of a text in the timeline; --json has it whole
 
@@ -44,7 +44,7 @@ def list_runs(console: Console) -> Exit:
 def show_run(console: Console, run: str) -> Exit:
     """Print every entry of a run's journal, with the seconds since its beginning."""
     found = _find(console, run)
-    entries = journal.read(found.journal)
+    entries = journal.entries_of(console.runner.home, found.run)
     if console.flags.json:
         console.print_json({"run": found, "entries": entries})
         return Exit.DONE

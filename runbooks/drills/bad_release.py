@@ -12,7 +12,7 @@ from runbooks.clients.child import printed
 from runbooks.drills.scenario import Broken, Repaired
 from runbooks.drills.site import utc_now
 from runbooks.drills.stage import release, write_stack
-from runbooks.engine.journal import Kind, read
+from runbooks.engine.record.entry import Kind, read
 from runbooks.model.errors import Exit, NotSo
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from runbooks.drills.detect import Watch
 from runbooks.drills.ledger import Span, compare, read_ledger
 from runbooks.drills.scenario import Scene
 from runbooks.drills.workload import Orders
+from runbooks.engine.record.home import JOURNAL
 from runbooks.model.errors import Exit, NotSo
 from runbooks.model.evidence import Counts, Damage, DrillEvidence, Objective, RelatedRun
 
@@ -240,7 +241,7 @@ def _of_objectives(evidence: DrillEvidence) -> list[str]:
 def _related(broken: Broken, repaired: Repaired | None) -> tuple[RelatedRun, ...]:
     own = repaired.outcome.run if repaired else None
     return tuple(
-        RelatedRun(outcome.run, outcome.plan.book, f"../{outcome.run}/{outcome.journal.name}")
+        RelatedRun(outcome.run, outcome.plan.book, f"../{outcome.run}/{JOURNAL}")
         for outcome in broken.around
         if outcome.journal is not None and outcome.run != own
     )

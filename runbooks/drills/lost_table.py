@@ -10,7 +10,7 @@ from runbooks import restore
 from runbooks.drills.scenario import Broken, Repaired
 from runbooks.drills.site import utc_now
 from runbooks.drills.tables import last_rewrite
-from runbooks.engine.journal import Kind, read
+from runbooks.engine.record.entry import Kind, read
 from runbooks.engine.step import Effect
 
 if TYPE_CHECKING:

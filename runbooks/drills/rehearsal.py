@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,14 +16,13 @@ from runbooks.drills.bad_release import BadRelease
 from runbooks.drills.bench import Bench
 from runbooks.drills.lost_table import LostTable
 from runbooks.drills.stage import Phases, Stage, staged
-from runbooks.engine.journal import read
+from runbooks.engine.record.entry import read
 from runbooks.model.errors import OpsError, Refused
 from runbooks.model.evidence import EVIDENCE, Counts, DrillEvidence, Objective
 from runbooks.render.documents import SCHEMA, Attestation, attestation_text, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from runbooks.drills.bench import Measured
     from runbooks.drills.scenario import Scenario
@@ -39,7 +39,7 @@ class Drilled:
 
     evidence: DrillEvidence
     run: str | None
-    journal: Path | None = None
+    journal: str | None = None
     postmortem: Path | None = None
     attestation: Path | None = None
 
@@ -126,7 +126,7 @@ def _written(stage: Stage, measured: Measured) -> Drilled:
     if outcome is None or outcome.journal is None:
         _put(stage.folder / f"{evidence.drill}.json", site.redact.json(evidence))
         return Drilled(evidence, None)
-    folder = outcome.journal.parent
+    folder = Path(outcome.journal).parent
     _put(folder / EVIDENCE, site.redact.json(evidence))
     attestation = sealed(_attestation(stage, evidence, outcome.run, outcome.journal))
     _put(folder / "attestation.json", attestation)
@@ -135,7 +135,7 @@ def _written(stage: Stage, measured: Measured) -> Drilled:
     return Drilled(evidence, outcome.run, outcome.journal, written.markdown, folder / "attestation.json")
 
 
-def _attestation(stage: Stage, evidence: DrillEvidence, run: str, journal: Path) -> Attestation:
+def _attestation(stage: Stage, evidence: DrillEvidence, run: str, journal: str) -> Attestation:
     entries = read(journal)
     opened = entries[0].payload
     counts: dict[str, int] = msgspec.to_builtins(evidence.counts)
@@ -160,10 +160,10 @@ def _attestation(stage: Stage, evidence: DrillEvidence, run: str, journal: Path)
         },
         ledger=counts,
         run=run,
-        journal=journal.name,
+        journal=Path(journal).name,
         journal_entries=len(entries),
         journal_head=entries[-1].hash,
-        evidence_sha256=hashlib.sha256((journal.parent / EVIDENCE).read_bytes()).hexdigest(),
+        evidence_sha256=hashlib.sha256((Path(journal).parent / EVIDENCE).read_bytes()).hexdigest(),
     )
 
 

@@ -16,6 +16,7 @@ from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
 from runbooks.model.errors import Exit, NotSo, Refused
@@ -102,7 +103,7 @@ def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show:
             redact=redact,
         ),
         runner=Runner(
-            home=settings.home,
+            home=Folder(settings.home),
             stack=settings.name,
             stack_argument=settings.argument,
             actor=actor,

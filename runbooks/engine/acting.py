@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runbooks.engine.journal import Kind
 from runbooks.engine.outcome import Ending, Status
 from runbooks.engine.proof import LOOK_AGAIN, at_once, lasting, look, only_yes, settle, why
+from runbooks.engine.record.entry import Kind
 from runbooks.engine.signals import AT_ONCE, WHEN_ASKED_TWICE
 from runbooks.engine.step import Effect, Evidence, Json, No, Settling, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, AnswerLost, Exit, NotSo, OpsError, Unreachable

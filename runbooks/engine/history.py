@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from runbooks.engine.journal import Entry, Kind, decode
 from runbooks.engine.plan import Plan
+from runbooks.engine.record.entry import Entry, Kind, entries_of
+from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.step import Effect, Json
 from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from runbooks.engine.home import Home
     from runbooks.engine.outcome import Commands
+    from runbooks.engine.record.home import Home
 
 LOOK_BACK: Final = 20
 """Past runs that are read for their times: enough for a median, cheap to read."""
@@ -29,7 +29,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     status: str
-    journal: Path
+    journal: str
     text: str = ""
     book: str = ""
     arguments: dict[str, Any] = {}
@@ -125,9 +125,9 @@ def merged(answer: Json, evidence: Mapping[str, Json]) -> Json:
 def usual_seconds(home: Home, book: str) -> dict[str, float]:
     """Return the median seconds of each step in the last runs of this book that were closed as done."""
     seen: dict[str, list[float]] = {}
-    for run in home.runs()[-LOOK_BACK:]:
+    for run in home.names(RUNS)[-LOOK_BACK:]:
         try:
-            told = past(decode(home.read(run), where=run).entries)
+            told = past(entries_of(home, run))
         except Refused:
             continue  # `runs` and `runs.verify` report it; a damaged journal must not stop a recovery
         if told is None or told.opened["book"] != book or told.status != "done":
@@ -140,9 +140,9 @@ def usual_seconds(home: Home, book: str) -> dict[str, float]:
 
 def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummary:
     """Return what is to be said about one run; `live` is the id of the run whose process is at work now."""
-    where = home.where(run)
+    where = home.where(journal_of(run))
     try:
-        entries = decode(home.read(run), where=str(where)).entries
+        entries = entries_of(home, run)
     except Refused as error:
         return RunSummary(run=run, status="damaged", journal=where, text=str(error))
     told = past(entries)

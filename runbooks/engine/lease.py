@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from runbooks.engine.record.home import journal_of
 from runbooks.model.errors import HeldByOther, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbooks.engine.home import Home
+    from runbooks.engine.record.home import Home
 
 SPARE: Final = 60.0
 """Seconds by which a lease outlasts what it was asked for, so that quick steps do not renew it each."""
@@ -55,7 +56,8 @@ class Lease:
 
     def check(self) -> None:
         """Raise Superseded when a higher fence was handed out."""
-        if self._home.superseded(self._stack, self.holder.fence):
+        # Fences are handed out without gaps and never taken away: the next number tells.
+        if self._home.exists(lease_name(self._stack, self.holder.fence + 1)):
             now = current(self._home, self._stack)
             message = f"the lease of {self._stack} was taken over by {now}: this process stopped before its next effect"
             raise Superseded(message)
@@ -72,7 +74,7 @@ class Lease:
 
     def _replace(self, holder: Holder) -> None:
         self.holder = holder
-        self._home.renew_lease(self._stack, holder.fence, msgspec.json.encode(holder))
+        self._home.replace(lease_name(self._stack, holder.fence), msgspec.json.encode(holder))
 
 
 def take(
@@ -91,7 +93,7 @@ def take(
     anything. Any other dead holder's lease needs `take_over`. Raises HeldByOther; `resume` gives the command
     that goes on with a run.
     """
-    fence, _ = home.newest_lease(stack)
+    fence = _newest(home, stack)
     previous = current(home, stack)
     now = clock()
     if previous is not None and not previous.released:
@@ -106,7 +108,7 @@ def take(
         since=now.astimezone(UTC),
         until=now.astimezone(UTC) + timedelta(seconds=SPARE),
     )
-    if not home.put_lease(stack, holder.fence, msgspec.json.encode(holder)):
+    if not home.put_new(lease_name(stack, holder.fence), msgspec.json.encode(holder)):
         message = f"{stack} was taken in this very moment by {current(home, stack)}"
         raise HeldByOther(message)
     return Lease(home, stack, holder, clock=clock), previous if previous and not previous.released else None
@@ -114,14 +116,24 @@ def take(
 
 def current(home: Home, stack: str) -> Holder | None:
     """Return the holder of the highest fence, released or not. Raises Refused when it cannot be read."""
-    fence, content = home.newest_lease(stack)
+    fence = _newest(home, stack)
     if not fence:
         return None
     try:
-        return msgspec.json.decode(content, type=Holder)
+        return msgspec.json.decode(home.get(lease_name(stack, fence)) or b"", type=Holder)
     except msgspec.DecodeError as error:
         message = f"the lease {fence} of {stack} cannot be read: {error}; look who is at work, then remove its file"
         raise Refused(message) from error
+
+
+def _newest(home: Home, stack: str) -> int:
+    """Return the highest fence that was handed out; 0 when there never was one."""
+    return max((int(name.removesuffix(".json")) for name in home.names(f"leases/{stack}")), default=0)
+
+
+def lease_name(stack: str, fence: int) -> str:
+    """Return where the lease of a fence lies in the ops home."""
+    return f"leases/{stack}/{fence:08d}.json"
 
 
 def dead(holder: Holder, *, now: datetime) -> str:
@@ -150,7 +162,7 @@ def _refuse_unless_free(
     home: Home, holder: Holder, *, run: str, take_over: bool, now: datetime, resume: Callable[[str], str]
 ) -> None:
     why = dead(holder, now=now)
-    own = holder.run == run or b"\n" not in home.read(holder.run)  # no line of it was ever whole
+    own = holder.run == run or b"\n" not in home.read_log(journal_of(holder.run))  # no line of it was ever whole
     if why and (take_over or (own and gone(holder))):
         return
     if not why:

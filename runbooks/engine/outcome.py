@@ -13,10 +13,9 @@ from runbooks.model.errors import AnswerLost, Exit, NotSo, OpsError, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
-    from runbooks.engine.journal import Kind
     from runbooks.engine.plan import Plan, PlannedStep
+    from runbooks.engine.record.entry import Kind
     from runbooks.engine.redaction import Redactor
     from runbooks.engine.step import Evidence, Json
 
@@ -145,7 +144,7 @@ class Outcome:
     run: str
     status: Status
     exit: Exit
-    journal: Path | None
+    journal: str | None
     results: dict[str, Json]
     seconds: float
     next_command: str | None

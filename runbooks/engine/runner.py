@@ -10,11 +10,11 @@ import msgspec
 
 from runbooks.engine.acting import carry_out_all, no_longer_so
 from runbooks.engine.history import Past, RunSummary, past, summary, usual_seconds
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import Kind, decode
 from runbooks.engine.lease import Superseded, current, dead
 from runbooks.engine.outcome import Commands, Consent, Desk, Ending, Outcome, Show, Status, agree
 from runbooks.engine.plan import Draft, Plan, differences, draft, unchanged
+from runbooks.engine.record.entry import Kind, entries_of
+from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.redaction import MARK, Redactor
 from runbooks.engine.session import Session, Work, opened
 from runbooks.engine.signals import Stop, StopNow
@@ -24,8 +24,8 @@ from runbooks.model.errors import Exit, NotWritten, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from runbooks.engine.record.home import Home
     from runbooks.engine.step import Book, Json
 
 __all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status", "utc_now"]
@@ -41,7 +41,7 @@ def utc_now() -> datetime:
 
 
 class Runner:
-    """Runs books of one stack. `home` is the ops home's folder, `stack_argument` what `--stack` was given.
+    """Runs books of one stack. `home` is the ops home, `stack_argument` what `--stack` was given.
 
     `actor` says who acts. Everything shown and written passes `redact`.
     """
@@ -49,7 +49,7 @@ class Runner:
     def __init__(
         self,
         *,
-        home: Path,
+        home: Home,
         stack: str,
         stack_argument: str,
         actor: str,
@@ -57,7 +57,7 @@ class Runner:
         redact: Redactor,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.home = Folder(home)
+        self.home = home
         self.stack = stack
         self.actor = actor
         self._redact = redact
@@ -162,15 +162,14 @@ class Runner:
         holder = current(self.home, self.stack)
         at_work = holder is not None and not holder.released and not dead(holder, now=self._clock())
         live = holder.run if holder is not None and at_work else ""
-        chosen = self.home.runs()[-newest:] if newest else self.home.runs()
+        chosen = self.home.names(RUNS)[-newest:] if newest else self.home.names(RUNS)
         return [summary(self.home, run, live=live, commands=self._commands) for run in chosen]
 
     def past(self, run_id: str) -> Past:
         """Return what the journal says of a run: its book and arguments are in `opened`. Raises Refused."""
-        where = self.home.where(run_id)
-        told = past(decode(self.home.read(run_id), where=str(where)).entries)
+        told = past(entries_of(self.home, run_id))
         if told is None:
-            message = f"nothing was begun in a run {run_id} ({where})"
+            message = f"nothing was begun in a run {run_id} ({self.home.where(journal_of(run_id))})"
             raise Refused(message)
         return told
 
@@ -217,7 +216,7 @@ class Runner:
             run=session.run,
             status=ending.status,
             exit=ending.exit,
-            journal=self.home.where(session.run),
+            journal=self.home.where(journal_of(session.run)),
             results=session.results,
             seconds=time.monotonic() - session.began,
             next_command=ending.next_command,

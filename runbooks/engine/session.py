@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from runbooks.engine.history import Past, merged
-from runbooks.engine.home import Home, run_ids
-from runbooks.engine.journal import Journal, Kind
 from runbooks.engine.lease import Holder, Lease, Superseded, take
 from runbooks.engine.outcome import Consent, Desk, Ending, Status, ending_of
 from runbooks.engine.plan import PlannedStep
+from runbooks.engine.record.entry import Kind
+from runbooks.engine.record.home import Home, journal_of, run_ids
+from runbooks.engine.record.journal import Journal
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow
 from runbooks.engine.step import Effect, Evidence, Json, Sight, Step
 from runbooks.model.errors import Exit, HeldByOther, NotWritten, OpsError, Refused
@@ -193,7 +194,7 @@ def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: 
     """
     run = work.run
     try:
-        run = run or next(name for name in run_ids(desk.clock()) if home.claim(name))
+        run = run or next(name for name in run_ids(desk.clock()) if home.claim_log(journal_of(name)))
         lease, took_over = _leased(work, run, home=home, stack=stack, actor=actor, desk=desk)
     except OSError as error:
         message = f"nothing was done: the ops home cannot be written: {error}"
@@ -248,7 +249,7 @@ def _leased(work: Work, run: str, *, home: Home, stack: str, actor: str, desk: D
         )
     except HeldByOther:
         if not work.run:
-            home.abandon(run)
+            home.abandon_log(journal_of(run))
         raise
 
 

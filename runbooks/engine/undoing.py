@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runbooks.engine.history import Past, StepPast
-from runbooks.engine.journal import Kind
 from runbooks.engine.outcome import Ending, Status
 from runbooks.engine.proof import lasting, only_no, settle, why
+from runbooks.engine.record.entry import Kind
 from runbooks.engine.signals import WHEN_ASKED_TWICE
 from runbooks.engine.step import Effect, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import AnswerLost, Exit, NotSo, OpsError, Refused, Unreachable

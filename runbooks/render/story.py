@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from runbooks.engine.journal import Entry, Kind
+from runbooks.engine.record.entry import Entry, Kind
 from runbooks.model.errors import Refused
 from runbooks.model.evidence import EVIDENCE
 from runbooks.render.actions import Action, actions_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runbooks.engine.journal import Entry, Kind
+from runbooks.engine.record.entry import Entry, Kind
 from runbooks.model.evidence import EVIDENCE
 from runbooks.render.wording import brief, moment
 

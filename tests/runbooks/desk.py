@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runbooks.clients.cloudflare import Cloudflare, explain
 from runbooks.clients.edge import Edge
 from runbooks.clients.transport import Patience, Transport
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.engine.step import Sight
@@ -45,7 +46,7 @@ class Desk:
     def runner(self) -> Runner:
         """Make what runs books."""
         return Runner(
-            home=self.settings.home,
+            home=Folder(self.settings.home),
             stack="twin",
             stack_argument="twin",
             actor="tester",

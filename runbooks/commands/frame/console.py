@@ -24,6 +24,7 @@ from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
 from runbooks.commands.frame.shelf import SHELF
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.model.errors import Exit, OpsError, Refused
@@ -128,7 +129,7 @@ class Console:
     def runner(self) -> Runner:
         """Return what runs books for this stack."""
         return Runner(
-            home=self.settings.home,
+            home=Folder(self.settings.home),
             stack=self.settings.name,
             stack_argument=self.settings.argument,
             actor=_actor(),
@@ -183,7 +184,7 @@ class Console:
                 "exit": int(outcome.exit),
                 "text": outcome.text,
                 "next_command": outcome.next_command,
-                "journal": str(outcome.journal) if outcome.journal else None,
+                "journal": outcome.journal,
                 "seconds": outcome.seconds,
                 "results": outcome.results,
                 "plan": {**msgspec.to_builtins(outcome.plan), "digest": outcome.plan.digest},

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import verify
-from runbooks.engine.lease import current
+from runbooks.engine.lease import current, lease_name
+from runbooks.engine.record.entry import verify
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS, journal_of
 from tests.runbooks.engine.toys import AGREED, Fuse, FusedWorld, fused, marks
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def bury(home: Path, dead: int) -> None:
     holder = current(Folder(home), "toy")
     if holder is not None and not holder.released:
         buried = msgspec.structs.replace(holder, pid=dead)
-        Folder(home).renew_lease("toy", holder.fence, msgspec.json.encode(buried))
+        Folder(home).replace(lease_name("toy", holder.fence), msgspec.json.encode(buried))
 
 
 def go(folder: Path, at: int) -> Outcome | None:
@@ -106,13 +107,13 @@ def test_any_sequence_of_crashes_ends_like_no_crash(crashes: list[tuple[int, int
         world = FusedWorld(folder / "world")
         assert world.effects() == ["act a", "act b", "act c"]
         home = Folder(folder / "home")
-        assert verify(home.where(home.runs()[-1])).complete
+        assert verify(Path(home.where(journal_of(home.names(RUNS)[-1])))).complete
 
 
 def tear(home: Path, count: int) -> None:
     """Add the beginning of a line that never became whole, as a crash in the middle of a write leaves it."""
-    runs = Folder(home).runs()
-    journal = Folder(home).where(runs[-1]) if runs else None
+    runs = Folder(home).names(RUNS)
+    journal = Path(Folder(home).where(journal_of(runs[-1]))) if runs else None
     if count and journal is not None and journal.exists():
         with journal.open("ab") as file:
             file.write(b'{"at":"2026-11-23T21:14:05.123456Z","hash":"0123456789abcdef","kind":"step started"'[:count])

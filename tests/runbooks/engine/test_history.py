@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runbooks.engine.history import merged, past, usual_seconds
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import Entry, Kind, read
+from runbooks.engine.record.entry import Entry, Kind, read
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.runner import Status
 from runbooks.model.errors import ActRefused
 from tests.runbooks.engine.toys import AGREED, World, book, marks, runner, step
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runbooks.engine.step import Json, Sight
 
 
@@ -64,13 +64,13 @@ def test_past_runs_give_the_times(home: Path, world: World) -> None:
     operator.run(marks(world, "a"), arguments={}, consent=AGREED)
     assert operator.run(marks(world, "a", "b"), arguments={}, consent=AGREED).status is Status.DONE
     (world.folder / "there" / "b").unlink()
-    Folder(home).claim("9999-not-begun")
+    Folder(home).claim_log(journal_of("9999-not-begun"))
     (home / "runs" / "9998-damaged").mkdir()
     (home / "runs" / "9998-damaged" / "journal.jsonl").write_text("damaged\n")
     usual = usual_seconds(Folder(home), "toy")
     assert set(usual) == {"a", "b"}
     assert usual["b"] > 0
-    assert usual["a"] in {step.payload["seconds"] for run in Folder(home).runs()[:3] for step in held(home, run)}
+    assert usual["a"] in {step.payload["seconds"] for run in Folder(home).names(RUNS)[:3] for step in held(home, run)}
     assert operator.run(marks(world, "b"), arguments={}, consent=AGREED).plan.steps[0].expect == usual["b"]
 
 
@@ -104,8 +104,8 @@ def test_a_damaged_journal_is_listed_as_such(home: Path, world: World) -> None:
     """One damaged journal hides no other run, and says what is wrong with it."""
     operator = runner(home)
     done = operator.run(marks(world, "a"), arguments={}, consent=AGREED)
-    Folder(home).claim("9999-damaged")
-    Folder(home).where("9999-damaged").write_text("damaged\n")
+    Folder(home).claim_log(journal_of("9999-damaged"))
+    Path(Folder(home).where(journal_of("9999-damaged"))).write_text("damaged\n")
     listed = operator.runs()
     assert [(run.run, run.status) for run in listed] == [(done.run, "done"), ("9999-damaged", "damaged")]
     assert "line 1: not an entry of a journal" in listed[1].text

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbooks.engine.home import Folder, run_ids
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS, journal_of, run_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,28 +42,35 @@ def test_run_ids_sort_by_time(one: datetime, other: datetime) -> None:
 
 
 def test_a_run_has_one_place(tmp_path: Path) -> None:
-    """A run's folder is made by exactly one; an abandoned one leaves nothing."""
+    """A run's journal is made by exactly one; an abandoned one leaves nothing."""
     home = Folder(tmp_path / "new")
-    assert home.runs() == []
-    assert home.claim("b")
-    assert home.claim("a")
-    assert not home.claim("a")
-    assert home.runs() == ["a", "b"]
-    home.abandon("a")
-    assert home.runs() == ["b"]
-    assert home.read("b") == b""
+    assert home.names(RUNS) == []
+    assert home.claim_log(journal_of("b"))
+    assert home.claim_log(journal_of("a"))
+    assert not home.claim_log(journal_of("a"))
+    assert home.names(RUNS) == ["a", "b"]
+    home.abandon_log(journal_of("a"))
+    assert home.names(RUNS) == ["b"]
+    assert home.read_log(journal_of("b")) == b""
 
 
-def test_a_lease_is_put_once(tmp_path: Path) -> None:
-    """Of two who put the same fence one wins, nothing is left lying about, and a higher fence is seen."""
+def test_a_name_is_put_once(tmp_path: Path) -> None:
+    """Of two who put the same name one wins, it can be replaced, and nothing is left lying about."""
     home = Folder(tmp_path)
-    assert home.newest_lease("toy") == (0, b"")
-    assert home.put_lease("toy", 1, b"one")
-    assert not home.put_lease("toy", 1, b"two")
-    assert home.newest_lease("toy") == (1, b"one")
-    assert not home.superseded("toy", 1)
-    home.renew_lease("toy", 1, b"later")
-    assert home.newest_lease("toy") == (1, b"later")
-    assert home.put_lease("toy", 2, b"two")
-    assert home.superseded("toy", 1)
-    assert sorted(path.name for path in (tmp_path / "leases" / "toy").iterdir()) == ["00000001.json", "00000002.json"]
+    assert home.get("leases/toy/1.json") is None
+    assert not home.exists("leases/toy/1.json")
+    assert home.put_new("leases/toy/1.json", b"one")
+    assert not home.put_new("leases/toy/1.json", b"two")
+    assert home.get("leases/toy/1.json") == b"one"
+    home.replace("leases/toy/1.json", b"later")
+    assert home.get("leases/toy/1.json") == b"later"
+    assert home.exists("leases/toy/1.json")
+    assert [path.name for path in (tmp_path / "leases" / "toy").iterdir()] == ["1.json"]
+
+
+def test_a_draft_that_a_crash_left_is_no_name(tmp_path: Path) -> None:
+    """What never became whole is not listed."""
+    home = Folder(tmp_path)
+    home.put_new("leases/toy/1.json", b"one")
+    (tmp_path / "leases" / "toy" / "draft-1-00").write_bytes(b"ha")
+    assert home.names("leases/toy") == ["1.json"]

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbooks.engine import journal
-from runbooks.engine.home import JOURNAL, Folder
-from runbooks.engine.journal import Journal, Kind, decode, read, verify
+from runbooks.engine.record import entry as journal
+from runbooks.engine.record.entry import Kind, decode, read, verify
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import JOURNAL, journal_of
+from runbooks.engine.record.journal import Journal
 from runbooks.engine.redaction import Redactor
 from runbooks.model.canonical import canonical
 from runbooks.model.errors import HeldByOther, NotWritten, Refused
@@ -31,8 +33,8 @@ AT = datetime(2026, 11, 23, 21, 14, 5, 123456, tzinfo=UTC)
 
 def opened(home: Folder, *, guard: Callable[[], None] = lambda: None, secrets: tuple[str, ...] = ()) -> Journal:
     """Open the journal of the run as it is."""
-    home.claim(RUN)
-    follows = len(decode(home.read(RUN), where=RUN).entries)
+    home.claim_log(journal_of(RUN))
+    follows = len(decode(home.read_log(journal_of(RUN)), where=RUN).entries)
     return Journal(home, RUN, follows=follows, redact=Redactor(secrets), clock=lambda: AT, guard=guard)
 
 
@@ -43,7 +45,7 @@ def written(home: Folder, count: int = 5) -> list[bytes]:
         log.append(Kind.NOTED, f"step {number}", {"text": "é", "number": number})
     log.append(Kind.CLOSED, None, {"status": "done"}, durable=True)
     log.close()
-    return home.read(RUN).splitlines(keepends=True)
+    return home.read_log(journal_of(RUN)).splitlines(keepends=True)
 
 
 def test_an_entry_is_one_canonical_line(tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_secrets_stay_out(tmp_path: Path) -> None:
     log = opened(Folder(tmp_path), secrets=("hunter22",))
     assert log.append(Kind.OBSERVED, "a", {"answer": {"token": "hunter22"}}) == {"answer": {"token": "●●●"}}
     log.close()
-    assert b"hunter22" not in Folder(tmp_path).read(RUN)
+    assert b"hunter22" not in Folder(tmp_path).read_log(journal_of(RUN))
 
 
 @pytest.mark.parametrize("torn", [1, 30, 120])
@@ -90,12 +92,12 @@ def test_torn_last_line_is_dropped_with_a_note(tmp_path: Path, torn: int) -> Non
     """A line without its newline was never whole: it is dropped, what was dropped is noted, and the chain goes on."""
     home = Folder(tmp_path)
     lines = written(home)
-    home.where(RUN).write_bytes(b"".join(lines[:-1]) + lines[-1][:torn])
-    assert len(read(home.where(RUN))) == 4
-    verdict = verify(home.where(RUN))
+    Path(home.where(journal_of(RUN))).write_bytes(b"".join(lines[:-1]) + lines[-1][:torn])
+    assert len(read(Path(home.where(journal_of(RUN))))) == 4
+    verdict = verify(Path(home.where(journal_of(RUN))))
     assert (verdict.torn, verdict.complete) == (torn, False)
     opened(home).close()
-    last = read(home.where(RUN))[-1]
+    last = read(Path(home.where(journal_of(RUN))))[-1]
     assert (last.seq, last.payload) == (
         5,
         {"text": f"a torn last line of {torn} bytes was dropped", "torn_bytes": torn},
@@ -135,10 +137,10 @@ def test_tampering_is_refused_with_its_line(tmp_path: Path, what: str) -> None:
     """Whatever was altered, the first line that is not as it was written is named."""
     home = Folder(tmp_path)
     line, change = TAMPERED[what]
-    home.where(RUN).parent.mkdir(parents=True)
-    home.where(RUN).write_bytes(b"".join(change(written(Folder(tmp_path / "other")))))
+    Path(home.where(journal_of(RUN))).parent.mkdir(parents=True)
+    Path(home.where(journal_of(RUN))).write_bytes(b"".join(change(written(Folder(tmp_path / "other")))))
     with pytest.raises(Refused, match=f"journal.jsonl, line {line}: "):
-        verify(home.where(RUN))
+        verify(Path(home.where(journal_of(RUN))))
 
 
 @settings(max_examples=200, deadline=None)
@@ -199,7 +201,7 @@ def test_guard_stands_before_every_line(tmp_path: Path) -> None:
     with pytest.raises(HeldByOther, match="taken over"):
         log.append(Kind.NOTED, None, {})
     log.close()
-    assert home.read(RUN) == b""
+    assert home.read_log(journal_of(RUN)) == b""
 
 
 def test_a_second_writer_is_noticed(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_a_second_writer_is_noticed(tmp_path: Path) -> None:
         second.append(Kind.NOTED, None, {"by": "second"})
     first.close()
     second.close()
-    assert len(read(home.where(RUN))) == 1
+    assert len(read(Path(home.where(journal_of(RUN))))) == 1
 
 
 def test_disk_full_takes_the_line_back(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_disk_full_takes_the_line_back(tmp_path: Path) -> None:
     home = Folder(tmp_path)
     log = opened(home)
     log.append(Kind.NOTED, None, {"text": "fits"})
-    size = len(home.read(RUN))
+    size = len(home.read_log(journal_of(RUN)))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, hard))
@@ -229,16 +231,17 @@ def test_disk_full_takes_the_line_back(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
-    assert len(home.read(RUN)) == size
+    assert len(home.read_log(journal_of(RUN))) == size
     log.append(Kind.NOTED, None, {"text": "fits again"}, durable=True)
     log.close()
-    assert verify(home.where(RUN)).entries == 2
+    assert verify(Path(home.where(journal_of(RUN)))).entries == 2
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     """Where the journal cannot be opened, that is the error."""
+    (tmp_path / "runs").write_text("no folder")
     home = Folder(tmp_path)
-    with pytest.raises(NotWritten, match="No such file or directory"):
+    with pytest.raises(NotWritten, match="Not a directory"):
         Journal(home, "gone", follows=0, redact=Redactor(()), clock=lambda: AT, guard=lambda: None)
 
 

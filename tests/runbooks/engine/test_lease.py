@@ -6,17 +6,15 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from runbooks.engine.home import Folder
-from runbooks.engine.lease import Holder, Lease, Superseded, _born, current, dead, gone, take
+from runbooks.engine.lease import Holder, Lease, Superseded, _born, current, dead, gone, lease_name, take
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import journal_of
 from runbooks.model.errors import HeldByOther, Refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = datetime(2026, 11, 23, 21, 14, tzinfo=UTC)
 
@@ -40,10 +38,10 @@ def held_by(home: Folder, *, written: bool = True, **change: object) -> Holder:
     """Put a lease of run-1 that something about it makes dead or alive."""
     lease, _ = taken(home, run="run-1")
     holder = msgspec.structs.replace(lease.holder, **change)
-    home.renew_lease("toy", holder.fence, msgspec.json.encode(holder))
-    home.claim("run-1")
+    home.replace(lease_name("toy", holder.fence), msgspec.json.encode(holder))
+    home.claim_log(journal_of("run-1"))
     if written:
-        home.where("run-1").write_text("something\n")
+        Path(home.where(journal_of("run-1"))).write_text("something\n")
     return holder
 
 
@@ -149,9 +147,9 @@ def test_the_faster_one_wins(home: Folder) -> None:
     """Of two who take at the same moment one is told so."""
 
     class Slow(Folder):
-        def put_lease(self, stack: str, fence: int, content: bytes) -> bool:
+        def put_new(self, name: str, content: bytes) -> bool:
             taken(home, run="faster")
-            return super().put_lease(stack, fence, content)
+            return super().put_new(name, content)
 
     with pytest.raises(HeldByOther, match=r"taken in this very moment by .*, run faster"):
         taken(Slow(home.root))
@@ -173,9 +171,9 @@ def test_the_old_holder_is_stopped(home: Folder, ended: int) -> None:
     """Once a higher fence is out, the old holder's check names who has it now."""
     old, _ = taken(home, run="run-1")
     old.check()
-    home.claim("run-1")
-    home.where("run-1").touch()
-    home.renew_lease("toy", 1, msgspec.json.encode(msgspec.structs.replace(old.holder, pid=ended)))
+    home.claim_log(journal_of("run-1"))
+    Path(home.where(journal_of("run-1"))).touch()
+    home.replace(lease_name("toy", 1), msgspec.json.encode(msgspec.structs.replace(old.holder, pid=ended)))
     taken(home, take_over=True)
     with pytest.raises(Superseded, match=r"was taken over by dba@example.com .*, run run-2: this process stopped"):
         old.check()
@@ -183,6 +181,6 @@ def test_the_old_holder_is_stopped(home: Folder, ended: int) -> None:
 
 def test_a_damaged_lease_is_refused(home: Folder) -> None:
     """What cannot be read is not taken for nobody."""
-    home.put_lease("toy", 1, b"{")
+    home.put_new(lease_name("toy", 1), b"{")
     with pytest.raises(Refused, match="the lease 1 of toy cannot be read"):
         taken(home)

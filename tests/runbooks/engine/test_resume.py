@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import Kind, read
-from runbooks.engine.lease import current
+from runbooks.engine.lease import current, lease_name
+from runbooks.engine.record.entry import Kind, read
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.runner import Consent, Outcome, Status
 from runbooks.engine.step import Effect, NoUndo, Settling, Sight, Yes
 from runbooks.model.errors import ActRefused, AnswerLost, Exit, HeldByOther, Refused
@@ -47,7 +48,7 @@ def bury(home: Path) -> None:
     holder = current(Folder(home), "toy")
     assert holder is not None
     dead = msgspec.structs.replace(holder, pid=process.pid)
-    Folder(home).renew_lease("toy", holder.fence, msgspec.json.encode(dead))
+    Folder(home).replace(lease_name("toy", holder.fence), msgspec.json.encode(dead))
 
 
 def cut(home: Path, made: Book[Facts]) -> str:
@@ -55,7 +56,7 @@ def cut(home: Path, made: Book[Facts]) -> str:
     with pytest.raises(PowerCut):
         runner(home).run(made, arguments={"to": "x"}, consent=AGREED)
     bury(home)
-    return Folder(home).runs()[-1]
+    return Folder(home).names(RUNS)[-1]
 
 
 def cutting(world: World, name: str, *, applied: bool) -> Step:
@@ -174,12 +175,12 @@ def test_going_on_needs_consent(home: Path, world: World) -> None:
     """Nothing resumes by itself: without consent it is refused, and a dry run shows what would be done."""
     made = book(refusing(world, "a"))
     run = runner(home).run(made, arguments={}, consent=AGREED).run
-    before = Folder(home).read(run)
+    before = Folder(home).read_log(journal_of(run))
     with pytest.raises(Refused, match="nobody can be asked here"):
         runner(home).resume(run, book=made, consent=Consent())
     outcome = runner(home).resume(run, book=made, consent=Consent(dry_run=True))
     assert (outcome.status, outcome.run) == (Status.PLANNED, run)
-    assert Folder(home).read(run) == before
+    assert Folder(home).read_log(journal_of(run)) == before
 
 
 def test_what_is_over_is_not_gone_on_with(home: Path, world: World) -> None:
@@ -355,12 +356,12 @@ def test_undo_twice_does_nothing(home: Path, world: World) -> None:
     made = marks(world, "a")
     run = runner(home).run(made, arguments={}, consent=AGREED).run
     runner(home).undo(run, book=made, consent=AGREED)
-    before = Folder(home).read(run)
+    before = Folder(home).read_log(journal_of(run))
     assert runner(home).undo(run, book=made, consent=AGREED).status is Status.ALREADY_SO
     with pytest.raises(Refused, match="is being taken back; it cannot go on") as caught:
         runner(home).resume(run, book=made, consent=AGREED)
     assert caught.value.next_command == f"invoke runs.undo --run {run} --stack toy"
-    assert Folder(home).read(run) == before
+    assert Folder(home).read_log(journal_of(run)) == before
 
 
 def test_undo_closes_a_run_that_did_nothing(home: Path, world: World) -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import Kind, read
-from runbooks.engine.lease import take
+from runbooks.engine.lease import lease_name, take
+from runbooks.engine.record.entry import Kind, read
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Status
 from runbooks.engine.step import Held, No, Settling, Sight, Yes
@@ -369,7 +370,7 @@ def test_an_unknown_failure_is_journalled(home: Path, world: World) -> None:
     failed = read(home / "runs" / outcome.run)[-2].payload
     assert (failed["error"], failed["effect"]) == ("KeyError", "unknown")
     assert "in act" in failed["traceback"]
-    assert b"hunter22" not in Folder(home).read(outcome.run)
+    assert b"hunter22" not in Folder(home).read_log(journal_of(outcome.run))
 
 
 def test_changed_facts_stop_the_run_before_any_effect(home: Path, world: World) -> None:
@@ -412,7 +413,7 @@ def test_two_operators(home: Path, world: World) -> None:
     outcome = runner(home, actor="lead").run(book(step("a", world, act=act)), arguments={}, consent=AGREED)
     assert texts[0].startswith("held by lead on ")
     assert outcome.run in texts[0]
-    assert Folder(home).runs() == [outcome.run]
+    assert Folder(home).names(RUNS) == [outcome.run]
     assert world.effects() == ["act a"]
 
 
@@ -420,7 +421,7 @@ def test_a_lease_that_was_taken_over_stops_the_old_holder(home: Path, world: Wor
     """Whoever lost the lease starts no further effect and writes nothing more."""
 
     def act(sight: Sight) -> Json:
-        Folder(home).put_lease("toy", 2, Folder(home).newest_lease("toy")[1])
+        Folder(home).put_new(lease_name("toy", 2), Folder(home).get(lease_name("toy", 1)) or b"")
         return world.act("a", sight)
 
     outcome = runner(home).run(book(step("a", world, act=act), step("b", world)), arguments={}, consent=AGREED)

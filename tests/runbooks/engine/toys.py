@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runbooks.engine.outcome import Consent, Outcome, Show
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Runner, utc_now
 from runbooks.engine.step import Book, Effect, Evidence, Held, Json, No, NoUndo, Sight, Step, Yes
@@ -210,7 +211,7 @@ def fused(home: Path, fuse: Fuse) -> Runner:
     """Return a runner that ticks before every entry of its journal."""
     redact = FusedRedactor(())
     redact.fuse = fuse
-    return Runner(home=home, stack=STACK, stack_argument=STACK, actor="on-call", show=Watcher(), redact=redact)
+    return Runner(home=Folder(home), stack=STACK, stack_argument=STACK, actor="on-call", show=Watcher(), redact=redact)
 
 
 def runner(
@@ -223,7 +224,7 @@ def runner(
 ) -> Runner:
     """Return a runner of the toy stack."""
     return Runner(
-        home=home,
+        home=Folder(home),
         stack=STACK,
         stack_argument=STACK,
         actor=actor,

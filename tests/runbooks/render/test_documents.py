@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -12,8 +13,10 @@ import msgspec
 import pytest
 
 from infra.stack import Contacts, Objectives
-from runbooks.engine.home import Folder
-from runbooks.engine.journal import Journal, Kind, read
+from runbooks.engine.record.entry import Kind, read
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.record.home import journal_of
+from runbooks.engine.record.journal import Journal
 from runbooks.engine.redaction import Redactor
 from runbooks.model.canonical import digest
 from runbooks.model.evidence import Counts, Damage, DrillEvidence, LostWrite, Objective, RelatedRun
@@ -22,8 +25,6 @@ from runbooks.render.documents import Attestation, attestation_text, junit, post
 from runbooks.render.story import story
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runbooks.render.story import Story
 
 START = datetime(2026, 11, 20, 10, 15, 0, tzinfo=UTC)  # a Friday
@@ -69,7 +70,7 @@ def evidence(**changes: Any) -> DrillEvidence:  # noqa: ANN401 - fields of the e
 def journalled(home: Path, run: str, *, end: str = "done") -> Folder:
     """Write a journal of two steps, the second of which failed unless it ended as done."""
     folder = Folder(home)
-    folder.claim(run)
+    folder.claim_log(journal_of(run))
     moments = iter(START + timedelta(seconds=second) for second in range(100))
     journal = Journal(folder, run, follows=0, redact=Redactor(()), clock=lambda: next(moments), guard=lambda: None)
     planned = [
@@ -101,7 +102,7 @@ def journalled(home: Path, run: str, *, end: str = "done") -> Folder:
 def told(home: Path, *, end: str = "done", drill: DrillEvidence | None = None) -> Story:
     """Return the story of such a run."""
     folder = journalled(home, "2026-11-20-1015-tango-7", end=end)
-    entries = read(folder.where("2026-11-20-1015-tango-7"))
+    entries = read(Path(folder.where(journal_of("2026-11-20-1015-tango-7"))))
     return story(
         "2026-11-20-1015-tango-7",
         entries,
@@ -234,7 +235,7 @@ def test_weekends_are_no_working_days() -> None:
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     """A journal without a close is told as unfinished."""
     folder = journalled(tmp_path, "r")
-    entries = read(folder.where("r"))[:-1]
+    entries = read(Path(folder.where(journal_of("r"))))[:-1]
     objectives = Objectives(rto_seconds=1, rpo_seconds=1)
     tale = story("r", entries, product="p", objectives=objectives, contacts=CONTACTS, evidence=None)
     assert tale.status == "unfinished"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,7 @@ class Screen(io.StringIO):
 
 def ended(status: Status, *, seconds: float, next_command: str | None = None) -> Outcome:
     """Return the end of a run."""
-    return Outcome("x", status, Exit.DONE, Path("runs/x/journal.jsonl"), {}, seconds, next_command, a_plan())
+    return Outcome("x", status, Exit.DONE, "runs/x/journal.jsonl", {}, seconds, next_command, a_plan())
 
 
 def a_step(name: str = "stop") -> Step:

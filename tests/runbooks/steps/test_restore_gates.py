@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from runbooks.clients.supabase import Backups
+from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Book, Effect, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import Refused
 from runbooks.steps.journals import first_change, left_stopped
@@ -132,7 +133,7 @@ def a_book(*, works: bool) -> Book[Left]:
 
 def test_what_a_broken_run_left_is_known_until_one_ends_well(desk: Desk, tmp_path: Path) -> None:
     """Facts of the newest run count while it did not end well; a good run, another stack or shape count nothing."""
-    home = desk.settings.home
+    home = Folder(desk.settings.home)
     assert left_stopped(home, "restore", "twin", Left) is None
     desk.run(a_book(works=False))
     assert left_stopped(home, "restore", "twin", Left) == Left("4f1c")
@@ -140,19 +141,19 @@ def test_what_a_broken_run_left_is_known_until_one_ends_well(desk: Desk, tmp_pat
     assert left_stopped(home, "restore", "twin", Other) is None
     desk.run(a_book(works=True))
     assert left_stopped(home, "restore", "twin", Left) is None
-    assert left_stopped(tmp_path / "nowhere", "restore", "twin", Left) is None
+    assert left_stopped(Folder(tmp_path / "nowhere"), "restore", "twin", Left) is None
 
 
 def test_the_moment_before_a_run_is_that_of_its_first_change(desk: Desk) -> None:
     """`before:<run>` is when its first change began; a run that is not there or changed nothing has none."""
     before = datetime.now(UTC)
     done = desk.run(a_book(works=True))
-    assert before <= first_change(desk.settings.home, done.run) <= datetime.now(UTC)
+    assert before <= first_change(Folder(desk.settings.home), done.run) <= datetime.now(UTC)
     with pytest.raises(Refused, match="before:never: there is no run of that id") as raised:
-        first_change(desk.settings.home, "never")
+        first_change(Folder(desk.settings.home), "never")
     assert raised.value.next_command == "invoke runs"
     so = a_book(works=True)
     so.steps(Left("x"))[0].act(Sight())
     nothing = desk.run(so)
     with pytest.raises(Refused, match="that run changed nothing"):
-        first_change(desk.settings.home, nothing.run)
+        first_change(Folder(desk.settings.home), nothing.run)
