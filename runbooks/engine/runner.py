@@ -138,15 +138,18 @@ class Runner:
     def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
         """Take back exactly the steps that took effect, newest first, from the state seen before each.
 
-        What has no way back is shown and noted in words. Raises Refused when it cannot be done from here.
+        What has no way back is shown and noted in words; the old state is proven at the end. Raises Refused when it
+        cannot be done from here.
         """
         told = self._past(run_id, book)
-        plan = undo_plan(told)
+        facts = self._facts(told, book)
+        proofs = book.after_undo(facts)
+        plan = undo_plan(told, proofs)
         self._desk.tell(self._desk.show.plan, plan)
         over = told.status == Status.UNDONE or (told.status in OVER and not plan.steps and not plan.losses)
         if consent.dry_run or over:
             return self._planned(plan, run_id, done=over)
-        steps = steps_by_name(book.steps(self._facts(told, book)), plan)
+        steps = steps_by_name(book.steps(facts), proofs, plan)
         work = Work(
             purpose="undo",
             plan=plan,

@@ -218,7 +218,7 @@ def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: 
         purpose=work.purpose,
         recheck=work.recheck,
         results=told.results if told else {},
-        earlier_effect=told is not None and told.acted,
+        earlier_effect=told is not None and (told.acted or told.undoing),
     )
 
 

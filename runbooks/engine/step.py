@@ -111,6 +111,7 @@ class Book(Generic[FactsT]):
     makes a plan a contract and a resume possible. `facts_type` (a msgspec.Struct) turns journalled facts back into
     data.
     `losses` names what will be lost, a line each. `recheck` names the facts that are read again before the first write.
+    `after_undo` gives the reading steps that prove the old state once everything was taken back.
     """
 
     name: str
@@ -120,3 +121,4 @@ class Book(Generic[FactsT]):
     summary: Callable[[FactsT], str]
     losses: Callable[[FactsT], tuple[str, ...]] = lambda _facts: ()
     recheck: tuple[str, ...] = ()
+    after_undo: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from runbooks.engine.acting import carry_out
 from runbooks.engine.history import Past, StepPast
 from runbooks.engine.outcome import Ending, Status
+from runbooks.engine.plan import planned
 from runbooks.engine.proof import lasting, only_no, settle, why
 from runbooks.engine.record.entry import Kind
 from runbooks.engine.signals import WHEN_ASKED_TWICE
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from runbooks.engine.session import Session
 
 
-def undo_plan(past: Past) -> Plan:
-    """Return what taking back does: what took effect, newest first; steps without a way back are its losses."""
+def undo_plan(past: Past, proofs: tuple[Step, ...]) -> Plan:
+    """Return what taking back does: what took effect, newest first, then the proof of the old state.
+
+    Steps without a way back are its losses. Nothing is proven where nothing is, or was, taken back.
+    """
     newest_first = [step for step in reversed(past.plan.steps) if _in_effect(past.steps.get(step.name))]
     back = tuple(
         msgspec.structs.replace(step, title=f"take back: {step.title}", effect=Effect.WRITE)
@@ -34,19 +39,26 @@ def undo_plan(past: Past) -> Plan:
         if step.no_undo is None
     )
     stay = tuple(f"{step.title}: cannot be taken back: {step.no_undo}" for step in newest_first if step.no_undo)
+    after = tuple(planned(step, expect=step.expect) for step in proofs) if back or past.undoing else ()
     return msgspec.structs.replace(
         past.plan,
         book=f"undo {past.plan.book}",
-        steps=back,
+        steps=back + after,
         losses=stay,
         summary=f"take back {len(back)} of {len(newest_first)} steps that took effect",
-        estimate=sum(step.expect for step in back),
+        estimate=sum(step.expect for step in back + after),
     )
 
 
-def steps_by_name(steps: tuple[Step, ...], plan: Plan) -> Mapping[str, Step]:
-    """Return the book's steps by name. Raises Refused when one that must be taken back is there no more."""
-    found = {step.name: step for step in steps}
+def steps_by_name(steps: tuple[Step, ...], proofs: tuple[Step, ...], plan: Plan) -> Mapping[str, Step]:
+    """Return the book's steps by name. Raises Refused when one that must be taken back is there no more.
+
+    Raises ValueError when a proof has the name of a step: in the journal they could not be told apart.
+    """
+    found = {step.name: step for step in (*steps, *proofs)}
+    if len(found) < len(steps) + len(proofs):
+        message = f"book {plan.book}: a step and a proof of its undo have the same name"
+        raise ValueError(message)
     missing = [step.name for step in plan.steps if step.name not in found]
     if missing:
         message = f"nothing was done: the book has no step {', '.join(missing)} any more, so it cannot be taken back"
@@ -55,13 +67,19 @@ def steps_by_name(steps: tuple[Step, ...], plan: Plan) -> Mapping[str, Step]:
 
 
 def take_back_all(session: Session, plan: Plan, steps: Mapping[str, Step]) -> Ending:
-    """Take back every step of an undo plan, in its order. Raises OpsError or StopNow where it ends before."""
+    """Take back every step of an undo plan, in its order, then prove the old state.
+
+    Raises OpsError or StopNow where it ends before.
+    """
     for loss in plan.losses:
         session.note(loss)
     for index, line in enumerate(plan.steps, 1):
         session.stop.check()
         session.begin(line, index, len(plan.steps))
-        take_back(steps[line.name], session)
+        if line.effect is Effect.READ:
+            carry_out(steps[line.name], session)
+        else:
+            take_back(steps[line.name], session)
     return Ending(Status.UNDONE, Exit.DONE, "; ".join(plan.losses))
 
 

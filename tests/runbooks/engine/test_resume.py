@@ -14,7 +14,7 @@ from runbooks.engine.record.entry import Kind, read
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.runner import Consent, Outcome, Status
-from runbooks.engine.step import Effect, NoUndo, Settling, Sight, Yes
+from runbooks.engine.step import Effect, Held, No, NoUndo, Settling, Sight, Yes
 from runbooks.model.errors import ActRefused, AnswerLost, Exit, HeldByOther, Refused
 from tests.runbooks.engine.toys import AGREED, Facts, Watcher, World, book, marks, reading, runner, step
 
@@ -507,3 +507,38 @@ def test_an_interrupted_undo_goes_on(home: Path, world: World, applied: bool) ->
     assert runner(home).runs()[-1].next_command == f"invoke runs.undo --run {run} --stack toy"
     assert runner(home).undo(run, book=made, consent=AGREED).status is Status.UNDONE
     assert world.effects() == ["act a", "act b", "undo b", "undo a"]
+
+
+def test_after_an_undo_the_old_state_is_proven(home: Path, world: World) -> None:
+    """The book's proofs run once everything was taken back, and are part of what is agreed to."""
+    proof = reading("answers", act=lambda _sight: {"marks": len(world.effects())})
+    made = book(step("a", world), after_undo=lambda _facts: (proof,))
+    run = runner(home).run(made, arguments={}, consent=AGREED).run
+    outcome = runner(home).undo(run, book=made, consent=AGREED)
+    assert (outcome.status, [line.name for line in outcome.plan.steps]) == (Status.UNDONE, ["a", "answers"])
+    assert kinds(home, run)[-4:] == ["step started answers", "observed answers", "held answers", "closed"]
+    assert outcome.results["answers"] == {"marks": 2}
+
+
+def test_an_undo_whose_proof_fails_is_unproven_and_can_be_looked_at_again(home: Path, world: World) -> None:
+    """What was taken back is not taken back again: only the proof is asked once more."""
+    answers: list[Held] = [No({}, "still down")] * 99
+    proof = reading("answers", holds=lambda _sight: answers[0])
+    made = book(step("a", world), after_undo=lambda _facts: (proof,))
+    run = runner(home).run(made, arguments={}, consent=AGREED).run
+    for _ in range(2):
+        outcome = runner(home).undo(run, book=made, consent=AGREED)
+        assert (outcome.status, outcome.exit) == (Status.UNPROVEN, Exit.UNPROVEN)
+        assert "still down" in outcome.text
+        assert outcome.next_command == f"invoke runs.undo --run {run} --stack toy"
+    answers[0] = Yes({})
+    assert runner(home).undo(run, book=made, consent=AGREED).status is Status.UNDONE
+    assert world.effects() == ["act a", "undo a"]
+
+
+def test_a_proof_of_an_undo_has_a_name_of_its_own(home: Path, world: World) -> None:
+    """In the journal a step and a proof of its undo could not be told apart by one name."""
+    made = book(step("a", world), after_undo=lambda _facts: (reading("a"),))
+    run = runner(home).run(made, arguments={}, consent=AGREED).run
+    with pytest.raises(ValueError, match="a step and a proof of its undo have the same name"):
+        runner(home).undo(run, book=made, consent=AGREED)
