@@ -93,6 +93,17 @@ class Past:
         """Whether something took effect, or may have, and was not taken back."""
         return any(step.in_effect for step in self.steps.values())
 
+    def astray(self, plan: Plan) -> tuple[str, ...]:
+        """Return the titles of what took effect and stands not, or not as it was, in another plan."""
+        there = {(step.name, step.title, step.effect, step.no_undo) for step in plan.steps}
+        mine = [step for step in self.plan.steps if step.name in self.steps and self.steps[step.name].in_effect]
+        return tuple(step.title for step in mine if (step.name, step.title, step.effect, step.no_undo) not in there)
+
+    def plan_anew(self, plan: Plan) -> None:
+        """Go by another plan: of what was finished, only what took effect counts; the rest is looked at again."""
+        self.plan, self.digest = plan, plan.digest
+        self.steps = {name: step for name, step in self.steps.items() if step.in_effect}
+
     @property
     def results(self) -> dict[str, Json]:
         """What each finished step observed."""
@@ -171,8 +182,7 @@ def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummar
 
 def _run(told: Past, entry: Entry) -> None:
     if entry.kind is Kind.NOTED and "plan" in entry.payload:
-        told.plan = msgspec.convert(entry.payload["plan"], Plan)
-        told.digest = entry.payload["digest"]
+        told.plan_anew(msgspec.convert(entry.payload["plan"], Plan))
     if entry.kind is Kind.LEASE_TAKEN and entry.payload["purpose"] == "undo":
         told.undoing = True
 

@@ -92,16 +92,17 @@ class Runner:
         """
         told = self._past(run_id, book)
         self._refuse_to_go_on(told, run_id)
-        facts = book.gather() if replan else self._facts(told, book)
-        made = self._draft(book, facts, told.opened["arguments"])
-        if made.plan.digest != told.digest and not replan:
-            lines = "; ".join(differences(told.plan, made.plan))
-            message = f"run {run_id} no longer gives the plan that was agreed to: {lines}. --replan shows a new one"
-            raise Refused(message)
+        made = self._draft(book, self._facts_to_go_on(told, book, replan=replan), told.opened["arguments"])
+        anew = differences(told.plan, made.plan)
+        if anew:
+            self._refuse_to_plan_anew(told, run_id, made.plan, anew, replan=replan)
+            told.plan_anew(made.plan)
         self._desk.tell(self._desk.show.plan, made.plan)
         notes = no_longer_so(made.steps, told, run=run_id)
         self._desk.note(f"{len(told.results)} of {len(made.steps)} steps are finished")
         for note in notes:
+        for line in anew:
+            self._desk.note(f"differs from the plan that was agreed to: {line}")
             self._desk.note(note)
         if consent.dry_run:
             return self._planned(made.plan, run_id)
@@ -117,9 +118,8 @@ class Runner:
         )
 
         def go_on(session: Session) -> Ending:
-            if made.plan.digest != told.digest:
-                text = "agreed to a new plan"
-                session.note(text, plan=plain(made.plan), digest=made.plan.digest)
+            if anew:
+                session.note("agreed to a new plan", plan=plain(made.plan), digest=made.plan.digest)
             for note in notes:
                 session.write(Kind.NOTED, {"text": note})
             return carry_out_all(session, made.plan, made.steps)
@@ -137,6 +137,20 @@ class Runner:
 
     def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
         """Take back exactly the steps that took effect, newest first, from the state seen before each.
+
+    def _refuse_to_plan_anew(self, told: Past, run_id: str, plan: Plan, anew: tuple[str, ...], *, replan: bool) -> None:
+        """Raise Refused unless another plan was asked for and holds everything that took effect as it was."""
+        if not replan:
+            lines = "; ".join(anew)
+            message = f"run {run_id} no longer gives the plan that was agreed to: {lines}. --replan shows a new one"
+            raise Refused(message, next_command=f"{self._commands.resume(run_id)} --replan")
+        astray = told.astray(plan)
+        if astray:
+            message = (
+                f"run {run_id} cannot go on under another plan, which does not have as it was what took effect: "
+                f"{'; '.join(astray)}. Take it back, or begin anew: what is already so is not done again"
+            )
+            raise Refused(message, next_command=self._commands.undo(run_id))
 
         What has no way back is shown and noted in words; the old state is proven at the end. Raises Refused when it
         cannot be done from here.
@@ -198,6 +212,17 @@ class Runner:
     def _draft(self, book: Book[FactsT], facts: FactsT, arguments: dict[str, Json]) -> Draft:
         usual = usual_seconds(self.home, book.name)
         made = draft(book, facts, stack=self.stack, arguments=arguments, usual=usual, redact=self._redact)
+    def _facts_to_go_on(self, told: Past, book: Book[FactsT], *, replan: bool) -> FactsT:
+        """Return the journalled facts, or with `replan` those of now unless something already rests on the old ones."""
+        if replan and not told.acted:
+            return book.gather()
+        try:
+            return self._facts(told, book)
+        except Refused:
+            if replan:
+                return book.gather()
+            raise
+
         if made.hidden:
             self._desk.note("the facts hold a secret: if this run is interrupted, only --replan can go on with it")
         return made
@@ -215,19 +240,19 @@ class Runner:
                 ending = self._to_its_end(session, do)
             finally:
                 session.journal.close()
-        outcome = Outcome(
-            run=session.run,
-            status=ending.status,
-            exit=ending.exit,
-            journal=self.home.where(journal_of(session.run)),
-            results=session.results,
-            seconds=time.monotonic() - session.began,
-            next_command=ending.next_command,
-            plan=work.plan,
-            text=self._redact(ending.text),
-            error=ending.error,
-        )
-        self._desk.tell(self._desk.show.closed, outcome)
+            outcome = Outcome(
+                run=session.run,
+                status=ending.status,
+                exit=ending.exit,
+                journal=self.home.where(journal_of(session.run)),
+                results=session.results,
+                seconds=time.monotonic() - session.began,
+                next_command=ending.next_command,
+                plan=work.plan,
+                text=self._redact(ending.text),
+                error=ending.error,
+            )
+            self._desk.tell(self._desk.show.closed, outcome)
         return outcome
 
     def _to_its_end(self, session: Session, do: Callable[[Session], Ending]) -> Ending:

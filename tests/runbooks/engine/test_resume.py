@@ -14,7 +14,7 @@ from runbooks.engine.record.entry import Kind, read
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.runner import Consent, Outcome, Status
-from runbooks.engine.step import Effect, Held, No, NoUndo, Settling, Sight, Yes
+from runbooks.engine.step import Book, Effect, Held, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, AnswerLost, Exit, HeldByOther, Refused
 from tests.runbooks.engine.toys import AGREED, Facts, Watcher, World, book, marks, reading, runner, step
 
@@ -206,6 +206,49 @@ def test_another_plan_is_refused_without_replan(home: Path, world: World) -> Non
     noted = next(entry.payload for entry in read(home / "runs" / run) if entry.kind is Kind.NOTED)
     assert noted["digest"] == outcome.plan.digest
     assert runner(home).past(run).digest == outcome.plan.digest
+
+
+def test_another_plan_must_hold_what_took_effect(home: Path, world: World) -> None:
+    """An effect that the new plan does not know could never be taken back: it is refused, with both ways out."""
+    run = runner(home).run(book(step("a", world), refusing(world, "b")), arguments={}, consent=AGREED).run
+    for other in (book(step("c", world)), book(step("a", world, title="make a elsewhere"))):
+        with pytest.raises(Refused, match="which does not have as it was what took effect: make a") as caught:
+            runner(home).resume(run, book=other, consent=AGREED, replan=True)
+        assert caught.value.next_command == f"invoke runs.undo --run {run} --stack toy"
+    assert world.effects() == ["act a"]
+
+
+def test_under_another_plan_what_was_only_looked_at_is_looked_at_again(home: Path, world: World) -> None:
+    """A step that was already so under the old facts need not be under the new ones."""
+    targets = ["old", "old", "new", "new", "new"]
+    world.act("old", Sight())
+
+    def made(*more: Step) -> Book[Facts]:
+        return book(
+            gather=lambda: Facts((), owner=targets.pop(0)),
+            steps=lambda facts: (
+                step("go", world, holds=lambda s: world.holds(facts.owner, s), act=lambda s: world.act(facts.owner, s)),
+                *more,
+            ),
+        )
+
+    watcher = Watcher()
+    run = runner(home).run(made(refusing(world, "b")), arguments={}, consent=AGREED).run
+    targets[:] = ["new"]
+    last = made(refusing(world, "b"))
+    assert runner(home, show=watcher).resume(run, book=last, consent=AGREED, replan=True).status is Status.FAILED
+    assert "note: differs from the plan that was agreed to: facts.owner: was old, is new" in watcher.lines
+    assert world.effects() == ["act old", "act new"]
+    done = runner(home).resume(run, book=made(step("b", world)), consent=AGREED)
+    assert (done.status, world.effects()) == (Status.DONE, ["act old", "act new", "act b"])
+
+
+def test_a_new_plan_keeps_the_facts_that_effects_rest_on(home: Path, world: World) -> None:
+    """Once something took effect, the state that was seen before it is what undo goes back to: it is not read anew."""
+    run = runner(home).run(book(step("a", world), refusing(world, "b")), arguments={}, consent=AGREED).run
+    other = book(step("a", world), step("c", world), gather=lambda: Facts(("changed",)))
+    outcome = runner(home).resume(run, book=other, consent=AGREED, replan=True)
+    assert (outcome.status, outcome.plan.facts["marks"]) == (Status.DONE, ["a", "b"])
 
 
 def test_a_replan_of_the_same_is_the_same(home: Path, world: World) -> None:
