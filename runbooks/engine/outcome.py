@@ -134,7 +134,7 @@ class Show(Protocol):
         """Show one line that matters."""
 
     def closed(self, outcome: Outcome) -> None:
-        """Show how the run ended and what to type next."""
+        """Show how the run ended and why. What to type next is for the caller to show, as the last line."""
 
 
 @dataclass(frozen=True)

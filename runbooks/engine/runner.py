@@ -43,7 +43,8 @@ def utc_now() -> datetime:
 class Runner:
     """Runs books of one stack. `home` is the ops home, `stack_argument` what `--stack` was given.
 
-    `actor` says who acts. Everything shown and written passes `redact`.
+    `actor` says who acts. Everything shown and written passes `redact`. `stop` hears the signals of the whole
+    command; without one, signals are heard while a run is under way.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Runner:
         show: Show,
         redact: Redactor,
         clock: Callable[[], datetime] = utc_now,
+        stop: Stop | None = None,
     ) -> None:
         self.home = home
         self.stack = stack
         self.actor = actor
         self._redact = redact
         self._clock = clock
+        self._stop = stop
         self._commands = Commands(stack_argument)
         self._desk = Desk(show=show, redact=redact, clock=clock, commands=self._commands)
 
@@ -98,11 +101,11 @@ class Runner:
             self._refuse_to_plan_anew(told, run_id, made.plan, anew, replan=replan)
             told.plan_anew(made.plan)
         self._desk.tell(self._desk.show.plan, made.plan)
+        for line in anew:
+            self._desk.note(f"differs from the plan that was agreed to: {line}")
         notes = no_longer_so(made.steps, told, run=run_id)
         self._desk.note(f"{len(told.results)} of {len(made.steps)} steps are finished")
         for note in notes:
-        for line in anew:
-            self._desk.note(f"differs from the plan that was agreed to: {line}")
             self._desk.note(note)
         if consent.dry_run:
             return self._planned(made.plan, run_id)
@@ -135,9 +138,6 @@ class Runner:
             message = f"run {run_id} is closed as “{told.status}”: nothing is left to go on with"
             raise Refused(message)
 
-    def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
-        """Take back exactly the steps that took effect, newest first, from the state seen before each.
-
     def _refuse_to_plan_anew(self, told: Past, run_id: str, plan: Plan, anew: tuple[str, ...], *, replan: bool) -> None:
         """Raise Refused unless another plan was asked for and holds everything that took effect as it was."""
         if not replan:
@@ -151,6 +151,9 @@ class Runner:
                 f"{'; '.join(astray)}. Take it back, or begin anew: what is already so is not done again"
             )
             raise Refused(message, next_command=self._commands.undo(run_id))
+
+    def undo(self, run_id: str, *, book: Book[FactsT], consent: Consent) -> Outcome:
+        """Take back exactly the steps that took effect, newest first, from the state seen before each.
 
         What has no way back is shown and noted in words; the old state is proven at the end. Raises Refused when it
         cannot be done from here.
@@ -209,9 +212,6 @@ class Runner:
             message = f"the journalled facts do not fit the code any more: {error}; --replan gathers them again"
             raise Refused(message) from error
 
-    def _draft(self, book: Book[FactsT], facts: FactsT, arguments: dict[str, Json]) -> Draft:
-        usual = usual_seconds(self.home, book.name)
-        made = draft(book, facts, stack=self.stack, arguments=arguments, usual=usual, redact=self._redact)
     def _facts_to_go_on(self, told: Past, book: Book[FactsT], *, replan: bool) -> FactsT:
         """Return the journalled facts, or with `replan` those of now unless something already rests on the old ones."""
         if replan and not told.acted:
@@ -223,6 +223,9 @@ class Runner:
                 return book.gather()
             raise
 
+    def _draft(self, book: Book[FactsT], facts: FactsT, arguments: dict[str, Json]) -> Draft:
+        usual = usual_seconds(self.home, book.name)
+        made = draft(book, facts, stack=self.stack, arguments=arguments, usual=usual, redact=self._redact)
         if made.hidden:
             self._desk.note("the facts hold a secret: if this run is interrupted, only --replan can go on with it")
         return made
@@ -234,7 +237,8 @@ class Runner:
         return outcome
 
     def _under_lease(self, work: Work, do: Callable[[Session], Ending]) -> Outcome:
-        with Stop() as stop:
+        with self._stop or Stop() as stop:
+            stop.hold()
             session = opened(work, home=self.home, stack=self.stack, actor=self.actor, desk=self._desk, stop=stop)
             try:
                 ending = self._to_its_end(session, do)

@@ -33,8 +33,9 @@ class StopNow(BaseException):
 class Stop:
     """Count the signals that ask to stop, while entered; raise `StopNow` only inside `during` and `check`.
 
-    Outside of them (the journal is being written) a signal is remembered and nothing is interrupted. A thread that is
-    not the main one gets no signals, and a signal that was ignored before (nohup) stays ignored.
+    Outside of them (the journal is being written) a signal is remembered and nothing is interrupted. It may be entered
+    again inside. A thread that is not the main one gets no signals, and a signal that was ignored before (nohup) stays
+    ignored.
     """
 
     def __init__(self) -> None:
@@ -42,18 +43,26 @@ class Stop:
         """Name of the last signal, or nothing."""
         self._count = 0
         self._limit: int | None = None
+        self._entered = 0
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        self._entered += 1
+        if self._entered == 1 and threading.current_thread() is threading.main_thread():
             for number in ASKING:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._entered -= 1
+        if not self._entered:
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+
+    def hold(self) -> None:
+        """End the `during` that we are in before its work is over: from here on nothing is interrupted."""
+        self._limit = None
 
     def check(self) -> None:
         """Raise StopNow if a signal has come."""
@@ -76,3 +85,8 @@ class Stop:
         if self._limit is not None and self._count >= self._limit:
             self._limit = None
             raise StopNow(self.asked)
+
+
+def leave() -> None:
+    """Let no signal change the exit code any more: what was to be done is done, and has been told."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -28,9 +28,12 @@ STATUS_STYLE = {
     "already so": "green",
     "undone": "yellow",
     "failed": "bold red",
-    "paused": "yellow",
+    "paused": "bold yellow",
 }
-OUTCOME_STYLE = {"done": "bold green", "already so": "green", "planned": "cyan", "paused": "bold yellow"}
+OUTCOME_STYLE = {**STATUS_STYLE, "done": "bold green", "planned": "cyan", "unproven": "bold red"}
+MARK = {"failed": "✗", "paused": "■"}
+TOLD_AT_THE_END = ("failed", "paused")
+"""Statuses whose reason stands whole below the steps: not cut to a cell beside its step as well."""
 WORTH_A_LINE = 3.0  # seconds; a step expected to take longer says that it started, also without a live screen
 PROGRESS_EVERY = 5.0  # seconds between progress lines where there is no live screen
 
@@ -57,13 +60,13 @@ class Shown(Protocol):
 
 @dataclass
 class Line:
-    """One step on the screen. Times in seconds, `begun` on the monotonic clock."""
+    """One step on the screen, its texts without secrets. Times in seconds, `begun` on the monotonic clock."""
 
     title: str
     effect: str
     expect: float
     begun: float | None = None
-    seconds: float | None = None
+    seconds: float = 0.0
     status: str = ""
     seen: str = ""
     units: tuple[int, int] | None = None
@@ -84,7 +87,7 @@ class Terminal:
         redact: Callable[[str], str] = str,
         answers: TextIO = sys.stdin,
     ) -> None:
-        self._console = Console(file=stream, _environ=environ, highlight=False, soft_wrap=not stream.isatty())
+        self._console = Console(file=stream, _environ=environ, highlight=False)
         self._redact = redact
         self._answers = answers
         self._lines: dict[str, Line] = {}
@@ -93,8 +96,8 @@ class Terminal:
 
     def plan(self, plan: Plan) -> None:
         """Print what is going to happen: summary, losses, steps, estimate, digest."""
-        self._end_live()
-        self._lines = {s.name: Line(s.title, s.effect, s.expect) for s in plan.steps}
+        self.end()
+        self._lines = {step.name: self._new(step) for step in plan.steps}
         self._print(f"{plan.book.capitalize()}  {plan.summary}", "bold")
         for loss in plan.losses:
             self._print(f"Loses    {loss}", "bold red")
@@ -103,22 +106,24 @@ class Terminal:
         for number, line in enumerate(self._lines.values(), 1):
             text = Text(f"  {number:>2}  ")
             text.append(f"{line.effect:<9}", style=EFFECT_STYLE.get(line.effect, ""))
-            text.append(self._redact(line.title))
-            self._console.print(text)
+            self._print(text.append(line.title))
         self._print(f"Plan     {plan.digest[:12]}…", "dim")
 
     def ask(self, plan: Plan) -> bool:
-        """Ask for the stack's name; anything else, or the end of the input, means no."""
-        self._end_live()
-        self._console.print(Text(f"Type the stack's name ({plan.stack}) to go on: "), end="")
-        return self._answers.readline().strip() == plan.stack
+        """Ask for the stack's name; anything else, the end of the input, and a terminal that is gone mean no."""
+        self.end()
+        self._print(f"Type the stack's name ({plan.stack}) to go on: ", end="")
+        try:
+            return self._answers.readline().strip() == plan.stack
+        except OSError:
+            return False
 
     def step_started(self, step: Shown, index: int, total: int) -> None:
         """Mark a step as running. `index` counts from 1."""
         line = self._line(step)
-        line.begun, line.seconds, line.status = time.monotonic(), None, ""
+        line.begun, line.status = time.monotonic(), ""
         if self._console.is_terminal:
-            self._start_live()
+            self._draw()
         elif line.expect >= WORTH_A_LINE:
             self._print(f"[{index}/{total}] {line.title} … about {span(line.expect)}")
 
@@ -131,9 +136,10 @@ class Terminal:
             self._print(f"      {line.title}: {done} of {total}")
 
     def step_finished(self, step: Shown, status: str, seconds: float, evidence: Evidence) -> None:
-        """Fill in how a step ended, how long it took and what was seen."""
+        """Fill in how a step ended, how long it took and what was seen; why it did not end well comes with `closed`."""
         line = self._line(step)
-        line.status, line.seconds, line.seen = status, seconds, brief(evidence)
+        line.status, line.seconds = status, seconds
+        line.seen = "" if status in TOLD_AT_THE_END else self._redact(brief(evidence))
         if not self._console.is_terminal:
             seen = f"  ({line.seen})" if line.seen else ""
             place = f"[{list(self._lines).index(step.name) + 1}/{len(self._lines)}]"
@@ -144,58 +150,61 @@ class Terminal:
         self._print(text, "dim")
 
     def closed(self, outcome: Outcome) -> None:
-        """Print how the run ended, where its journal lies and what to type next."""
-        self._end_live()
-        self._print(f"{outcome.status}  in {span(outcome.seconds)}", OUTCOME_STYLE.get(outcome.status, "bold red"))
+        """Print how the run ended, why, and where its journal lies."""
+        self.end()
+        style = OUTCOME_STYLE.get(outcome.status, "")
+        self._print(f"{outcome.status}  in {span(outcome.seconds)}", style)
+        if outcome.text:
+            self._print(outcome.text, style)
         if outcome.journal is not None:
             self._print(f"Journal  {outcome.journal}")
-        if outcome.next_command:
-            self._print(f"Next     {outcome.next_command}", "bold")
 
-    def _line(self, step: Shown) -> Line:
-        return self._lines.setdefault(step.name, Line(step.title, step.effect, step.expect))
+    def next(self, command: str) -> None:
+        """Print the command to type next, alone on one line however narrow the screen: it is the last one."""
+        self._print("Next:", "dim")
+        self._print(command, "bold")
 
-    def _print(self, text: str, style: str = "") -> None:
-        self._console.print(Text(self._redact(text), style=style))
-
-    def _start_live(self) -> None:
-        if self._live is None:
-            self._live = Live(get_renderable=self._screen, console=self._console, refresh_per_second=8, transient=False)
-            self._live.start()
-
-    def _end_live(self) -> None:
+    def end(self) -> None:
+        """Stop drawing: what is printed from now on stands below the steps."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
+    def _line(self, step: Shown) -> Line:
+        return self._lines.setdefault(step.name, self._new(step))
+
+    def _new(self, step: Shown) -> Line:
+        return Line(self._redact(step.title), step.effect, step.expect)
+
+    def _print(self, text: str | Text, style: str = "", end: str = "\n") -> None:
+        shown = Text(self._redact(text), style=style) if isinstance(text, str) else text
+        # Whole lines: the terminal itself breaks long ones, so that what is copied from it has no breaks inside.
+        self._console.print(shown, soft_wrap=True, end=end)
+
+    def _draw(self) -> None:
+        if self._live is None:
+            self._live = Live(get_renderable=self._screen, console=self._console, refresh_per_second=8)
+            self._live.start()
+
     def _screen(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
         for line in self._lines.values():
-            table.add_row(*self._row(line))
-        return Group(table)
+            table.add_row(*_row(line))
+        return table
 
-    def _row(self, line: Line) -> tuple[RenderableType, ...]:
-        title = Text(self._redact(line.title), style=EFFECT_STYLE.get(line.effect, ""))
-        if line.status:
-            seen = Text(self._redact(line.seen), style="dim", overflow="ellipsis", no_wrap=True)
-            style = STATUS_STYLE.get(line.status, "")
-            mark = "✗" if line.status == "failed" else "✓"
-            return (
-                Text(mark, style=style),
-                title,
-                Text(span(line.seconds or 0.0)),
-                Text(line.status, style=style),
-                seen,
-            )
-        if line.begun is None:
-            return (
-                Text(" "),
-                Text(line.title, style="dim"),
-                Text(""),
-                Text(f"~{span(line.expect)}", style="dim"),
-                Text(""),
-            )
-        elapsed = time.monotonic() - line.begun
-        done, total = line.units or (0, 0)
-        bar: RenderableType = ProgressBar(total=total, completed=done, width=24) if total else Text("")
-        return (Text("▸"), title, Text(span(elapsed)), Text(f"of ~{span(line.expect)}"), bar)
+
+def _row(line: Line) -> tuple[RenderableType, ...]:
+    """Return mark, title, time, status or expected time, and what was seen or how far it is."""
+    if line.status:
+        style = STATUS_STYLE.get(line.status, "")
+        seen = Text(line.seen, style="dim", overflow="ellipsis", no_wrap=True)
+        title = Text(line.title, style=EFFECT_STYLE.get(line.effect, ""))
+        mark = Text(MARK.get(line.status, "✓"), style=style)
+        return mark, title, Text(span(line.seconds)), Text(line.status, style=style), seen
+    expected = f"~{span(line.expect)}"
+    if line.begun is None:
+        return Text(" "), Text(line.title, style="dim"), Text(""), Text(expected, style="dim"), Text("")
+    done, total = line.units or (0, 0)
+    bar: RenderableType = ProgressBar(total=total, completed=done, width=24) if total else Text("")
+    title = Text(line.title, style=EFFECT_STYLE.get(line.effect, ""))
+    return Text("▸"), title, Text(span(time.monotonic() - line.begun)), Text(f"of {expected}"), bar

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit as Leave
 
-from runbooks.model.errors import Exit, OpsError
+from runbooks.commands.frame.streams import lasting
+from runbooks.engine.signals import AT_ONCE, Stop, StopNow, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbooks.commands.frame.console import Console
+    from runbooks.model.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,20 +57,22 @@ def play(book: str, arguments: dict[str, object], flags: Flags) -> None:
 
 def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
     """Do the work of a command and leave with its exit code; whatever goes wrong becomes one clear message."""
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
+    with Stop() as stop:
+        code = _performed(flags, work, stop)
+        leave()
+    raise Leave(code=code)
+
+
+def _performed(flags: Flags, work: Callable[[Console], Exit], stop: Stop) -> Exit:
     from runbooks.commands.frame.console import Console, report  # httpx, msgspec and rich wait until here
 
     console: Console | None = None
     try:
-        console = Console(flags, root=ROOT, environ=os.environ)
-        code = work(console)
-    except OpsError as error:
-        code = report(error, console, as_json=flags.json)
-    except KeyboardInterrupt:
-        print("Interrupted before anything was changed.", file=sys.stderr)  # noqa: T201 - the edge speaks
-        code = Exit.REFUSED
-    except Exception as error:  # noqa: BLE001 - the edge: nobody is above to turn it into a message
-        code = report(error, console, as_json=flags.json)
+        console = Console(flags, root=ROOT, environ=os.environ, stop=stop)
+        return stop.during(AT_ONCE, partial(work, console))
+    except (Exception, StopNow) as error:  # noqa: BLE001 - the edge: nobody is above to turn it into a message
+        return report(error, console, as_json=flags.json)
     finally:
         if console is not None:
             console.close()
-    raise Leave(code=code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import sys
 import traceback
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from runbooks.commands.frame.shelf import SHELF
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
+from runbooks.engine.signals import StopNow
 from runbooks.model.errors import Exit, OpsError, Refused
 from runbooks.model.settings import VARIABLES, is_local, load
 from runbooks.render.terminal import Terminal
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runbooks.commands.frame import Flags
+    from runbooks.engine.signals import Stop
     from runbooks.engine.step import Book
 
 RECENT: Final = 20
@@ -44,7 +47,7 @@ RECENT: Final = 20
 class Console:
     """What a command works with. Clients are made when first asked for; a dry run's clients refuse to write."""
 
-    def __init__(self, flags: Flags, *, root: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, flags: Flags, *, root: Path, environ: Mapping[str, str], stop: Stop | None = None) -> None:
         stamina.instrumentation.set_on_retry_hooks([])  # retries are told by the steps, not by a log
         self.flags = flags
         self.environ = environ
@@ -56,10 +59,12 @@ class Console:
         self.show = Terminal(
             sys.stderr if flags.json else sys.stdout, environ=environ, redact=self.redact, answers=sys.stdin
         )
+        self._stop = stop
         self._open = ExitStack()
+        self._open.callback(self.show.end)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Stop drawing and close every connection."""
         self._open.close()
 
     def clock(self) -> datetime:
@@ -136,6 +141,7 @@ class Console:
             show=self.show,
             redact=self.redact,
             clock=self.clock,
+            stop=self._stop,
         )
 
     @property
@@ -174,7 +180,7 @@ class Console:
         return self.finish(self.runner.run(book, arguments=dict(arguments), consent=self.consent()))
 
     def finish(self, outcome: Outcome) -> Exit:
-        """Print a run's outcome as JSON where that was asked for; return its exit code."""
+        """Print a run's outcome as JSON where that was asked for, and last what to type next; return its exit code."""
         if self.flags.json:
             document = {
                 "run": outcome.run,
@@ -190,34 +196,41 @@ class Console:
                 "plan": {**msgspec.to_builtins(outcome.plan), "digest": outcome.plan.digest},
             }
             self.print_json(document)
-        elif outcome.text:
-            print(self.redact(outcome.text), file=sys.stderr)  # noqa: T201 - the command's own output
+        if outcome.next_command:
+            self.show.next(outcome.next_command)
         return outcome.exit
 
     def print_json(self, document: object) -> None:
         """Print the one JSON document of this command, without secrets."""
-        text = msgspec.json.format(msgspec.json.encode(self.redact.json(document)), indent=2)
-        print(text.decode())  # noqa: T201 - the command's own output
+        _print_json(self.redact.json(document))
 
 
-def report(error: Exception, console: Console | None, *, as_json: bool) -> Exit:
+def report(error: Exception | StopNow, console: Console | None, *, as_json: bool) -> Exit:
     """Print what went wrong and the next command on standard error; keep the details of what nobody expected."""
-    code = error.exit if isinstance(error, OpsError) else Exit.FAILED
-    text = str(error)
-    next_command = error.next_command if isinstance(error, OpsError) else None
     redact = console.redact if console else Redactor(())
-    if not isinstance(error, OpsError):
-        text = f"Unexpected {type(error).__name__}: {error}."
+    if console is not None:
+        console.show.end()
+    text, code, next_command = str(error), Exit.FAILED, None
+    if isinstance(error, OpsError):
+        code, next_command = error.exit, error.next_command
+    elif isinstance(error, StopNow):
+        text, code = f"{error.name}: stopped before a run began; nothing was changed.", Exit.REFUSED
+        next_command = f"invoke {shlex.join(sys.argv[1:])}"
+    else:
         details = _keep(error, console, redact)
-        text += f" Details: {details}" if details else ""
+        text = f"Unexpected {type(error).__name__}: {error}." + (f" Details: {details}" if details else "")
     if as_json:
-        document = {"status": "refused" if code is Exit.REFUSED else "failed", "exit": int(code), "text": text,
-                    "next_command": next_command}  # fmt: skip
-        print(msgspec.json.format(msgspec.json.encode(redact.json(document)), indent=2).decode())  # noqa: T201
-    print(redact(text), file=sys.stderr)  # noqa: T201 - the edge speaks
+        status = "refused" if code is Exit.REFUSED else "failed"
+        _print_json(redact.json({"status": status, "exit": code, "text": text, "next_command": next_command}))
+    print(redact(text), file=sys.stderr, flush=True)  # noqa: T201 - the edge speaks
     if next_command:
-        print(redact(f"Next     {next_command}"), file=sys.stderr)  # noqa: T201 - the edge speaks
+        print(f"Next:\n{redact(next_command)}", file=sys.stderr, flush=True)  # noqa: T201 - the edge speaks
     return code
+
+
+def _print_json(document: object) -> None:
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    print(text.decode(), flush=True)  # noqa: T201 - the command's own output
 
 
 def _keep(error: Exception, console: Console | None, redact: Redactor) -> Path | None:

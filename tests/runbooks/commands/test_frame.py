@@ -51,7 +51,7 @@ def test_a_missing_token_is_refused_with_the_way_on(root: Path, stack_file: Path
     done = types(root, "rollback", f"--stack={stack_file}")
     assert done.returncode == 2
     assert "CLOUDFLARE_API_TOKEN is not set. Expected in the environment" in done.stderr
-    assert "Next     export CLOUDFLARE_API_TOKEN=" in done.stderr
+    assert done.stderr.endswith("Next:\nexport CLOUDFLARE_API_TOKEN=…\n")
     assert done.stdout == ""
 
 
@@ -122,7 +122,7 @@ def test_errors_keep_their_exit_code_and_next_command(capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     document = json.loads(said.out)
     assert (document["text"], document["next_command"]) == ("it went wrong", "invoke runs.resume")
-    assert said.err == "it went wrong\nNext     invoke runs.resume\n"
+    assert said.err == "it went wrong\nNext:\ninvoke runs.resume\n"
     assert report(Refused("no"), None, as_json=False) is Exit.REFUSED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -21,9 +22,9 @@ class Screen(io.StringIO):
         return True
 
 
-def ended(status: Status, *, seconds: float, next_command: str | None = None) -> Outcome:
+def ended(status: Status, *, seconds: float, text: str = "") -> Outcome:
     """Return the end of a run."""
-    return Outcome("x", status, Exit.DONE, "runs/x/journal.jsonl", {}, seconds, next_command, a_plan())
+    return Outcome("x", status, Exit.DONE, "runs/x/journal.jsonl", {}, seconds, None, a_plan(), text)
 
 
 def a_step(name: str = "stop") -> Step:
@@ -73,13 +74,15 @@ def test_steps_are_lines_where_there_is_no_terminal() -> None:
     terminal.step_started(a_step(), 1, 2)
     terminal.progress(a_step(), 1, 3)
     terminal.step_finished(a_step(), "held", 0.42, {"rows": 31, "why": "", "more": {"not": "shown"}})
-    terminal.closed(ended(Status.FAILED, seconds=61.0, next_command="invoke runs.resume x"))
+    terminal.closed(ended(Status.FAILED, seconds=61.0, text="the provider said no"))
+    terminal.next("invoke runs.resume x")
     text = out.getvalue()
     assert "[1/2] stop the traffic … about 4.0 s" in text
     assert "stop the traffic: 1 of 3" in text
     assert "[1/2] stop the traffic: held, 0.4 s  (rows 31)" in text
-    assert "failed  in 1 min 1 s" in text
-    assert "Next     invoke runs.resume x" in text
+    assert text.endswith(
+        "failed  in 1 min 1 s\nthe provider said no\nJournal  runs/x/journal.jsonl\nNext:\ninvoke runs.resume x\n"
+    )
     assert "\x1b" not in text
 
 
@@ -128,3 +131,20 @@ def test_a_step_reports_without_a_plan() -> None:
     out = io.StringIO()
     Terminal(out, environ={}).step_finished(a_step("late"), "already so", 12.0, {})
     assert "[1/1] late the traffic: already so, 12 s" in out.getvalue()
+
+
+def test_a_failure_is_told_whole_and_the_next_command_stays_on_one_line() -> None:
+    """On a narrow live screen the reason stands below the steps, and the command is the last line, unbroken."""
+    out = Screen()
+    terminal = Terminal(out, environ={"TERM": "xterm", "COLUMNS": "40"})
+    terminal.plan(a_plan())
+    terminal.step_started(a_step(), 1, 2)
+    reason = "the provider refused: " + "word " * 30 + "end"
+    terminal.step_finished(a_step(), "failed", 1.0, {"text": reason})
+    terminal.closed(ended(Status.FAILED, seconds=1.0, text=reason))
+    command = "invoke runs.resume --run 2026-11-24-0230-tango-7 --stack /a/long/path/to/Pulumi.story.yaml"
+    terminal.next(command)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    assert "✗" in plain
+    assert plain.count(reason) == 1
+    assert plain.splitlines()[-1] == command
