@@ -198,7 +198,7 @@ def _step(step: StepPast, kind: Kind, payload: dict[str, Any]) -> None:
         step.took_effect = kind is Kind.HELD and step.effect is not Effect.READ
         step.open, step.finished, step.seconds = False, True, payload["seconds"]
         step.result = merged(step.answer, payload["evidence"])
-    elif kind is Kind.FAILED:
+    elif kind in (Kind.FAILED, Kind.PAUSED):
         step.open = step.open and payload["effect"] != "none"
     elif kind is Kind.UNDO_STARTED:
         step.undoing = True

@@ -129,7 +129,12 @@ class Session:
     def stopped(self, asked: StopNow) -> Ending:
         """Write down that a signal paused the run."""
         text = f"{asked.name}: stopped at “{self.current.title}”; no further effect was started"
-        self.ended(Kind.PAUSED, time.monotonic() - self.current_began, {"signal": asked.name})
+        if self.effect == "unknown":
+            text += ", and whether this one happened is looked for before anything else is done"
+        seconds = round(time.monotonic() - self.current_began, 6)
+        if self.current is not BETWEEN:
+            self.write(Kind.PAUSED, {"text": text, "effect": self.effect, "seconds": seconds})
+        self.ended(Kind.PAUSED, seconds, {"signal": asked.name})
         return Ending(Status.PAUSED, Exit.PAUSED, text, self._go_on())
 
     def failed(self, error: Exception) -> Ending:

@@ -567,8 +567,11 @@ def test_a_second_signal_stops_the_waiting(home: Path, world: World) -> None:
     operator = runner(home)
     made = book(step("a", world, act=act))
     outcome = operator.run(made, arguments={}, consent=AGREED)
-    assert outcome.text == "SIGTERM: stopped at “make a”; no further effect was started"
-    assert kinds(outcome)[-2:] == ["step started a", "paused"]
+    assert outcome.text == (
+        "SIGTERM: stopped at “make a”; no further effect was started, and whether this one happened is looked for "
+        "before anything else is done"
+    )
+    assert kinds(outcome)[-3:] == ["step started a", "paused a", "paused"]
     assert operator.resume(outcome.run, book=made, consent=AGREED).status is Status.DONE
     assert world.effects() == ["act a"]
 
@@ -582,7 +585,7 @@ def test_a_signal_while_nothing_is_in_flight_stops_at_once(home: Path, world: Wo
 
     outcome = runner(home).run(book(step("a", world, holds=holds)), arguments={}, consent=AGREED)
     assert (outcome.status, world.effects()) == (Status.PAUSED, [])
-    assert kinds(outcome) == ["run opened", "lease taken", "paused"]
+    assert kinds(outcome) == ["run opened", "lease taken", "paused a", "paused"]
 
 
 def test_a_signal_after_the_intent_starts_nothing(home: Path, world: World) -> None:
