@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import select
 import signal
 import subprocess
@@ -27,8 +28,15 @@ def _tie_to_parent() -> Callable[[], None] | None:
     """Return what a child calls between fork and exec: get SIGTERM when the thread that started it ends."""
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
+
+    def tie() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ours would only remember it, and the program never learn of it
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it was killed before the tie was made
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return tie
 
 
 def start(
@@ -52,7 +60,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=stderr,
         start_new_session=True,
-        preexec_fn=None if outlives_us else _tie_to_parent(),  # noqa: PLW1509 - one system call, no lock
+        preexec_fn=None if outlives_us else _tie_to_parent(),  # noqa: PLW1509 - a few system calls, no lock
     )
 
 

@@ -35,10 +35,11 @@ class Stop:
 
     Outside of them (the journal is being written) a signal is remembered and nothing is interrupted. It may be entered
     again inside. A thread that is not the main one gets no signals, and a signal that was ignored before (nohup) stays
-    ignored.
+    ignored. `tell` is given a line for the operator when one has to wait; it is called in the middle of anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda _text: None) -> None:
+        self._tell = tell
         self.asked = ""
         """Name of the last signal, or nothing."""
         self._count = 0
@@ -85,6 +86,8 @@ class Stop:
         if self._limit is not None and self._count >= self._limit:
             self._limit = None
             raise StopNow(self.asked)
+        if self._limit is not None:
+            self._tell(f"{self.asked}: what is in flight is waited for; once more ends the waiting")
 
 
 def leave() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def play(book: str, arguments: dict[str, object], flags: Flags) -> None:
 def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
     """Do the work of a command and leave with its exit code; whatever goes wrong becomes one clear message."""
     sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
-    with Stop() as stop:
+    with Stop(_aside) as stop:
         code = _performed(flags, work, stop)
         leave()
     raise Leave(code=code)
@@ -76,3 +77,9 @@ def _performed(flags: Flags, work: Callable[[Console], Exit], stop: Stop) -> Exi
     finally:
         if console is not None:
             console.close()
+
+
+def _aside(text: str) -> None:
+    """Print a line from inside a signal handler: whatever is being printed must not be entered again."""
+    with contextlib.suppress(OSError):  # the terminal may be what has ended
+        os.write(sys.stderr.fileno(), f"\r\n{text}\r\n".encode())
