@@ -13,6 +13,7 @@ import msgspec
 
 from runbooks.clients.transport import Answer, Explanation, Transport, excerpt
 from runbooks.model.errors import AnswerLost, CheckError
+from runbooks.model.reconciliation import DEPLOY
 
 ResultT = TypeVar("ResultT")
 
@@ -156,7 +157,7 @@ class Cloudflare:
         text = message.encode()[:MESSAGE_LIMIT].decode("utf-8", "ignore")
         body = {"strategy": "percentage", "versions": shares, "annotations": {"workers/message": text}}
         params = {"force": "true"} if force else None
-        answer = self.transport.send("POST", f"{self._script(script)}/deployments", json=body, params=params)
+        answer = self.transport.send(DEPLOY, f"{self._script(script)}/deployments", json=body, params=params)
         try:
             return _result(answer, Deployment)
         except CheckError as error:

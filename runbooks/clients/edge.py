@@ -15,6 +15,8 @@ from runbooks.model.errors import AnswerLost, Refused, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runbooks.model.reconciliation import Write
+
 PATIENCE: Final = 10.0  # seconds for one answer: longer than any user would wait
 
 
@@ -46,37 +48,32 @@ class Edge:
 
     def get(self, host: str, path: str) -> Answer:
         """Ask once, as a browser would; any status is an answer. Raises Unreachable when none came."""
-        return self.request("GET", host, path)
+        return self._request("GET", host, path, None, {})
 
-    def request(
-        self,
-        method: str,
-        host: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Send one request and return the answer, whatever its status; nothing is retried or followed.
+    def send(self, write: Write, host: str, path: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Write once and return the answer, whatever its status; `write` says how a lost one is settled.
 
-        Raises Unreachable when no answer came to a read or a write never left, AnswerLost when a write left and no
-        answer came, Refused for a write in a plan.
+        Raises Unreachable when it never left, AnswerLost when it left and no answer came, Refused in a plan.
         """
-        safe = method in ("GET", "HEAD")
+        if self.read_only:
+            message = f"{write.call} https://{host}{path}: a plan only reads; expected GET. Nothing was sent."
+            raise Refused(message)
+        return self._request(write.call, host, path, body, headers)
+
+    def _request(
+        self, method: str, host: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:  # fmt: skip
         base = self.endpoint or f"https://{host}"
         what = f"{method} https://{host}{path}" + (f" at {self.endpoint}" if self.endpoint else "")
-        if self.read_only and not safe:
-            message = f"{what}: a plan only reads; expected GET, got {method}. Nothing was sent."
-            raise Refused(message)
         self.calls += 1
         started = time.perf_counter()
         try:
             response = self._client.request(
-                method, base.rstrip("/") + path, content=body, headers={**(headers or {}), "host": host}
+                method, base.rstrip("/") + path, content=body, headers={**headers, "host": host}
             )
         except httpx.HTTPError as error:
             message = f"{what}: no answer ({type(error).__name__}: {error})."
-            if safe or isinstance(error, NEVER_SENT):
+            if method == "GET" or isinstance(error, NEVER_SENT):
                 raise Unreachable(message) from None
             raise AnswerLost(message) from None
         spent = (time.perf_counter() - started) * 1000

@@ -18,6 +18,8 @@ from runbooks.model.errors import CheckError, Refused, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from runbooks.model.reconciliation import Write
+
 
 __all__ = ["OURS", "Postgres", "Session", "sql"]  # `sql` composes statements: the driver itself stays behind this door
 
@@ -73,10 +75,13 @@ class Postgres:
             yield Session(connection, self.where)
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """Open a session that commits when it ends well. Raises Refused in a plan, Unreachable as above."""
+    def writing(self, write: Write) -> Iterator[Session]:
+        """Open a session that commits when it ends well. Raises Refused in a plan, Unreachable as above.
+
+        `write` says how a lost commit is settled.
+        """
         if self.read_only:
-            message = f"Database {self.where}: a plan only reads. Nothing was done."
+            message = f"Database {self.where}: a plan only reads, expected no {write.call}. Nothing was done."
             raise Refused(message)
         with self._connected() as connection:
             connection.read_only = False

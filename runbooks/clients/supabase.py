@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from runbooks.clients.transport import Explanation, Transport, excerpt
+from runbooks.model.reconciliation import RECOVER, RESTRICT
 from runbooks.model.timepoint import Window
 
 EVERYONE_V4: Final = "0.0.0.0/0"
@@ -176,7 +177,7 @@ class Supabase:
 
     def restrict(self, cidrs: Cidrs) -> Restrictions:
         """Replace both lists of who may connect. Applying the same lists again changes nothing."""
-        answer = self.transport.send("POST", self._path("/network-restrictions/apply"), json=cidrs)
+        answer = self.transport.send(RESTRICT, self._path("/network-restrictions/apply"), json=cidrs)
         return answer.decode(Restrictions)
 
     def restore_pitr(self, at: datetime) -> None:
@@ -186,7 +187,7 @@ class Supabase:
         not known what it said.
         """
         body = {"recovery_time_target_unix": int(at.timestamp())}
-        self.transport.send("POST", self._path("/database/backups/restore-pitr"), json=body)
+        self.transport.send(RECOVER, self._path("/database/backups/restore-pitr"), json=body)
 
     def _path(self, rest: str) -> str:
         return f"/v1/projects/{self.ref}{rest}"

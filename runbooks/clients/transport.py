@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,10 +23,11 @@ import stamina
 
 from runbooks.model.errors import ActRefused, AnswerLost, CheckError, Refused, Unreachable
 
+if TYPE_CHECKING:
+    from runbooks.model.reconciliation import Write
+
 T = TypeVar("T")
 
-SAFE: Final = ("GET", "HEAD")
-"""Methods that change nothing at any provider spoken to here."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 EXCERPT: Final = 300  # characters of an answer that an error shows: enough for a provider's message
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -136,15 +137,21 @@ class Transport:
                 return self._read(path, params, accept)
         raise AssertionError  # the loop above returns or raises
 
-    def send(self, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None) -> Answer:
+    def send(self, write: Write, path: str, *, json: object = None, params: Mapping[str, str] | None = None) -> Answer:
         """Write; a request that may have had its effect is never sent again.
+
+        `write` says how its lost answer is settled. Raises ValueError where that is said of other paths.
 
         What surely had none is sent again while patience lasts: a connection that was never made, and 429 ("later").
         Raises Refused when this transport is read-only, ActRefused with the provider's code and text for any other
         4xx, Unreachable when nothing was done, AnswerLost when it was sent and no clear answer came back.
         """
+        method = write.call
         what = f"{method} {self.base_url}{path}"
-        if self.read_only and method not in SAFE:
+        if not write.covers(path):
+            message = f"{what}: expected a path like {write.path}: how a lost answer is settled is not known here"
+            raise ValueError(message)
+        if self.read_only:
             message = f"{what}: a plan only reads; expected GET, got {method}. Nothing was sent."
             raise Refused(message)
         body = msgspec.json.encode(json) if json is not None else None

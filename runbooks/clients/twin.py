@@ -17,6 +17,7 @@ import msgspec
 from runbooks.clients import child
 from runbooks.clients.transport import Transport
 from runbooks.model.errors import ActError, NotSo, Refused
+from runbooks.model.reconciliation import BREAK, MEND
 from runbooks.model.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -215,11 +216,11 @@ class TwinControl:
 
     def fault(self, fault: Fault) -> None:
         """Let calls go wrong from now on, as described."""
-        self.transport.send("POST", "/__twin/faults", json=fault)
+        self.transport.send(BREAK, "/__twin/faults", json=fault)
 
     def clear_faults(self) -> None:
         """Let all calls go well again."""
-        self.transport.send("DELETE", "/__twin/faults")
+        self.transport.send(MEND, "/__twin/faults")
 
     def calls(self) -> tuple[Call, ...]:
         """Return every call since the start or the last reset, oldest first."""
@@ -227,11 +228,11 @@ class TwinControl:
 
     def fire_cron(self, script: str, cron: str) -> None:
         """Run a Worker's scheduled handler now."""
-        self.transport.send("POST", "/__twin/cron", json={"script": script, "cron": cron})
+        self.transport.send(BREAK, "/__twin/cron", json={"script": script, "cron": cron})
 
     def break_down(self, what: str) -> None:
         """Break or mend a whole engine, for example "postgres-stop" and "postgres-start"."""
-        self.transport.send("POST", "/__twin/break", json={"what": what})
+        self.transport.send(BREAK, "/__twin/break", json={"what": what})
 
     def state(self) -> dict[str, Any]:
         """Return what the twin says of itself, to be shown as it is."""

@@ -12,6 +12,7 @@ from runbooks.drills.site import utc_now
 from runbooks.drills.tables import last_rewrite
 from runbooks.engine.record.entry import Kind, read
 from runbooks.engine.step import Effect
+from runbooks.model.reconciliation import SPOIL
 
 if TYPE_CHECKING:
     from runbooks.drills.detect import Look
@@ -34,7 +35,7 @@ class LostTable:
         site = scene.stage.site
         sql = site.settings.stack.drill.lost_table.sql
         at = utc_now()
-        with site.postgres.writing() as session:
+        with site.postgres.writing(SPOIL) as session:
             session.connection.execute(sql)
         look = scene.watch.until_faulty(NOTICE)
         return Broken(

@@ -24,6 +24,7 @@ import msgspec
 from runbooks.clients.edge import Edge
 from runbooks.drills.ledger import Ended, Sent
 from runbooks.model.errors import AnswerLost, Unreachable
+from runbooks.model.reconciliation import ORDER
 
 CONNECTIONS: Final = 8  # at the same time: 200 requests a second when each takes 40 ms
 PATIENCE: Final = 3.0  # seconds for an answer: the process must be gone five seconds after its parent
@@ -92,7 +93,7 @@ class Workload:
         orders = self._orders
         headers = {"content-type": "application/json", "idempotency-key": request}
         try:
-            answer = self._edge.request("POST", orders.host, orders.path, body=content, headers=headers)
+            answer = self._edge.send(ORDER, orders.host, orders.path, body=content, headers=headers)
         except AnswerLost as error:
             return Ended(request=request, at=_now(), outcome="unanswered", why=str(error))
         except Unreachable as error:

@@ -14,6 +14,7 @@ import msgspec
 from runbooks.clients.postgres import OURS, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import Unreachable
+from runbooks.model.reconciliation import END_SESSIONS
 
 if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres, Session
@@ -143,7 +144,7 @@ def end_other_sessions(database: Postgres, *, name: str) -> Step:
         return No(seen, f"{database.where}: expected no session but ours, got {len(found)}: {', '.join(found[:5])}")
 
     def act(_sight: Sight) -> Json:
-        with database.writing() as session:
+        with database.writing(END_SESSIONS) as session:
             ended = _others(session)
             session.rows(
                 "select pg_terminate_backend(pid) from pg_stat_activity where pid = any(%s)",

@@ -16,6 +16,7 @@ import msgspec
 from runbooks.clients.supabase import FAILED, Cidrs, ProjectStatus, Restrictions, Supabase
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import CheckError, OpsError, Refused, Unreachable
+from runbooks.model.reconciliation import EMPTY_TRANSACTION
 from runbooks.steps.database import Server, look_at
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def let_the_archive_reach(supabase: Supabase, database: Postgres, point: datetim
         return No(seen, f"the provider's archive reaches {latest}, not yet {point}")
 
     def act(_sight: Sight) -> Json:
-        with database.writing() as session:
+        with database.writing(EMPTY_TRANSACTION) as session:
             return {"transaction": str(session.value("select pg_current_xact_id()::text"))}
 
     return Step(

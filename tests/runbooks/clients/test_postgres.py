@@ -10,6 +10,7 @@ import pytest
 from runbooks.clients.postgres import Postgres
 from runbooks.clients.postgres_programs import Programs
 from runbooks.model.errors import ActError, CheckError, Refused, Unreachable
+from runbooks.model.reconciliation import SPOIL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,18 +40,18 @@ def test_a_reading_session_cannot_write(database: Postgres) -> None:
 @pytest.mark.twin
 def test_a_writing_session_commits(database: Postgres) -> None:
     """What was written in a session that was asked to write is there afterwards."""
-    with database.writing() as session:
+    with database.writing(SPOIL) as session:
         session.connection.execute("create table public.written (id int)")
     with database.reading() as session:
         assert session.value("select to_regclass('public.written') is not null")
-    with database.writing() as session:
+    with database.writing(SPOIL) as session:
         session.connection.execute("drop table public.written")
 
 
 def test_a_plan_opens_no_writing_session() -> None:
     """The door of a plan refuses before it connects."""
     locked = Postgres("postgresql://x@127.0.0.1:1/x", read_only=True)
-    with pytest.raises(Refused, match="a plan only reads"), locked.writing():
+    with pytest.raises(Refused, match="a plan only reads"), locked.writing(SPOIL):
         pass
 
 
@@ -131,7 +132,7 @@ def test_half_a_stream_is_not_loaded(programs: Programs, tmp_path: Path) -> None
     with programs.database.reading() as session:
         assert session.value("select to_regclass('public.streamed')") is None
     programs.run_stream([sys.executable, str(good)])
-    with programs.database.writing() as session:
+    with programs.database.writing(SPOIL) as session:
         session.connection.execute("drop table public.streamed")
 
 

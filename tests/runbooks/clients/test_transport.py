@@ -11,6 +11,7 @@ import pytest
 from runbooks.clients.cloudflare import explain
 from runbooks.clients.transport import Patience, Transport
 from runbooks.model.errors import ActRefused, AnswerLost, CheckError, Refused, Unreachable
+from runbooks.model.reconciliation import DEPLOY, ORDER
 from tests.runbooks.stand_in import GONE, LOST
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def test_a_refused_write_carries_the_providers_code(stand_in: StandIn, door: Tra
     """A 4xx to a write is a refusal: nothing happened, and the code and text are the provider's."""
     stand_in.next.append((400, {}, REFUSAL))
     with pytest.raises(ActRefused, match=r"refused; expected 2xx, got 400 \(10021: bad script\)") as raised:
-        door.send("POST", "/x", json={})
+        door.send(ORDER, "/x", json={})
     assert raised.value.code == "10021"
 
 
@@ -104,14 +105,14 @@ def test_a_write_is_never_repeated_blindly(
     """A write without a clear answer is sent once and reported as lost."""
     stand_in.next.append(fault)
     with pytest.raises(AnswerLost):
-        door.send("POST", "/accounts/a/workers/scripts/s/other", json={})
+        door.send(ORDER, "/accounts/a/workers/scripts/s/other", json={})
     assert door.calls == 1
 
 
 def test_a_write_that_was_put_off_is_sent_again(stand_in: StandIn, door: Transport) -> None:
     """429 to a write means that nothing was done: it is sent again when the provider says so."""
     stand_in.next.append((429, {"retry-after": "0"}, REFUSAL))
-    assert door.send("POST", "/x", json={}).status == 200
+    assert door.send(ORDER, "/x", json={}).status == 200
     assert door.calls == 2
 
 
@@ -122,7 +123,7 @@ def test_a_write_that_never_left_may_be_repeated() -> None:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     transport = Transport("Cloudflare", address, patience=Patience(connect=0.5, answer=0.5, read=0.5, attempts=2))
     with pytest.raises(Unreachable, match="can't be reached, nothing was sent"):
-        transport.send("POST", "/x", json={})
+        transport.send(ORDER, "/x", json={})
     transport.close()
 
 
@@ -131,8 +132,17 @@ def test_a_plan_only_reads(stand_in: StandIn, door: Transport) -> None:
     door.read_only = True
     door.get("/x")
     with pytest.raises(Refused, match=r"a plan only reads; expected GET, got POST\. Nothing was sent"):
-        door.send("POST", "/x", json={})
+        door.send(ORDER, "/x", json={})
     assert [method for method, *_ in stand_in.seen] == ["GET"]
+
+
+def test_an_unclassified_write_is_not_sent(stand_in: StandIn, door: Transport) -> None:
+    """A write to a path of which nobody said how its lost answer is settled never leaves."""
+    with pytest.raises(
+        ValueError, match=r"POST .*/x: expected a path like /accounts/.*/deployments: how a lost answer"
+    ):
+        door.send(DEPLOY, "/x", json={})
+    assert stand_in.seen == []
 
 
 def test_an_answer_of_another_shape_is_named(stand_in: StandIn, door: Transport) -> None:

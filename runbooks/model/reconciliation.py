@@ -1,0 +1,170 @@
+"""Everything that the runbooks change outside, and what becomes of it when its answer is lost.
+
+The doors ask for the entry: without one no request is sent (`clients/transport.py`, `clients/edge.py`) and no session
+writes (`clients/postgres.py`). Each step that changes something is named here by what it does; a test compares them
+with the steps, and loses the answer of each.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Lost(StrEnum):
+    """What makes a lost answer harmless."""
+
+    BY_NATURE = "idempotent by nature"
+    """Doing it again gives the same, and nothing besides."""
+    BY_KEY = "idempotent by key"
+    """The other side knows a repetition by a key of ours."""
+    BY_LOOKUP = "looked for"
+    """It is not done again unless it is proven that it did not happen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One thing that is changed. `call` is the HTTP method or the operation, `path` a pattern of the whole path.
+
+    `how` says by what a lost answer is settled, `request_id` where the act's id is kept, or why it isn't. `steps` are
+    the functions in `runbooks/steps` whose steps do it (none: only a drill's twin is changed).
+    """
+
+    system: str
+    call: str
+    path: str = ""
+    lost: Lost
+    how: str
+    request_id: str
+    steps: tuple[str, ...] = ()
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a request to this path is meant."""
+        return re.fullmatch(self.path, path) is not None
+
+
+DEPLOY: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/accounts/[^/]+/workers/scripts/[^/]+/deployments",
+    lost=Lost.BY_LOOKUP,
+    how="the live deployment; one of somebody else that came between is left as it is",
+    request_id="the deployment's annotation workers/message",
+    steps=("workers.route_traffic",),
+)
+RESTRICT: Final = Write(
+    system="Supabase",
+    call="POST",
+    path=r"/v1/projects/[^/]+/network-restrictions/apply",
+    lost=Lost.BY_NATURE,
+    how="both lists are replaced whole, and read back; lists of somebody else that came between are left as they are",
+    request_id="nowhere: the platform keeps addresses only",
+    steps=("supabase.allow",),
+)
+RECOVER: Final = Write(
+    system="Supabase",
+    call="POST",
+    path=r"/v1/projects/[^/]+/database/backups/restore-pitr",
+    lost=Lost.BY_LOOKUP,
+    how="the server's start, timeline and transactions, and the project's state; after 20 s without a sign it has not begun",
+    request_id="nowhere: the platform keeps no comment; what was seen before the request is in the journal",
+    steps=("supabase.recover",),
+)
+EMPTY_TRANSACTION: Final = Write(
+    system="database",
+    call="commit a transaction that changes no row",
+    lost=Lost.BY_NATURE,
+    how="the window of the provider's archive",
+    request_id="nowhere: it leaves nothing behind",
+    steps=("supabase.let_the_archive_reach",),
+)
+END_SESSIONS: Final = Write(
+    system="database",
+    call="pg_terminate_backend",
+    lost=Lost.BY_NATURE,
+    how="pg_stat_activity: who is connected now",
+    request_id="nowhere: an ended session is gone",
+    steps=("database.end_other_sessions",),
+)
+APPLY: Final = Write(
+    system="program",
+    call="pulumi up, on the twin `python -m twin apply`",
+    lost=Lost.BY_NATURE,
+    how="its own state, written after each resource: the next run goes on from there, what stands is not made again",
+    request_id="the state of the program",
+    steps=("program.apply_program",),
+)
+COPY: Final = Write(
+    system="ops home",
+    call="copy the database into backups/<id>",
+    lost=Lost.BY_LOOKUP,
+    how="the manifest and the size of every file; it is moved to its place whole",
+    request_id="nowhere: the copy's id is in the plan",
+    steps=("copies.copy_present",),
+)
+COPY_LATER: Final = Write(
+    system="ops home",
+    call="copy rows into backups/<id>/later",
+    lost=Lost.BY_LOOKUP,
+    how="its manifest; it is moved to its place whole",
+    request_id="nowhere: the copy's id is in the plan",
+    steps=("copies.keep_later_writes",),
+)
+NOTE_RELEASE: Final = Write(
+    system="ops home",
+    call="append to releases.jsonl",
+    lost=Lost.BY_LOOKUP,
+    how="the line of this request, or what the ledger says as a whole",
+    request_id="the line's field request",
+    steps=("releases.record_verified", "releases.quarantine", "releases.note_unpinned"),
+)
+PIN: Final = Write(
+    system="stack file",
+    call="replace the pins",
+    lost=Lost.BY_LOOKUP,
+    how="the pin that stands there; the file is replaced whole",
+    request_id="nowhere: the pin's field run names the run",
+    steps=("pins.pin_release", "pins.unpin_release"),
+)
+ORDER: Final = Write(
+    system="operated service",
+    call="POST",
+    path=r"/.*",
+    lost=Lost.BY_KEY,
+    how="a drill's own user never sends an order twice, and counts it as unanswered",
+    request_id="the header idempotency-key",
+)
+SPOIL: Final = Write(
+    system="database",
+    call="the statement by which a drill loses a table of its own twin",
+    lost=Lost.BY_NATURE,
+    how="a drill looks until the fault is noticed; the twin is thrown away",
+    request_id="nowhere: it is the fault, not the repair",
+)
+LOAD: Final = Write(
+    system="database",
+    call="psql: schema and data of a new twin",
+    lost=Lost.BY_LOOKUP,
+    how="one transaction a file; loaded only where the product's tables are not there",
+    request_id="nowhere: a new twin has nobody else",
+)
+BREAK: Final = Write(
+    system="twin",
+    call="POST",
+    path=r"/__twin/(faults|cron|break)",
+    lost=Lost.BY_LOOKUP,
+    how="a drill looks until the fault is noticed; the twin is thrown away",
+    request_id="nowhere: it is the fault, not the repair",
+)
+MEND: Final = Write(
+    system="twin",
+    call="DELETE",
+    path="/__twin/faults",
+    lost=Lost.BY_NATURE,
+    how="no fault is left after it, however often",
+    request_id="nowhere: it leaves nothing behind",
+)
+
+WRITES: Final = tuple(entry for entry in list(globals().values()) if isinstance(entry, Write))
