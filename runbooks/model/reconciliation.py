@@ -68,7 +68,7 @@ RECOVER: Final = Write(
     call="POST",
     path=r"/v1/projects/[^/]+/database/backups/restore-pitr",
     lost=Lost.BY_LOOKUP,
-    how="the server's start, timeline and transactions, and the project's state; after 20 s without a sign it has not begun",
+    how="the server's start, timeline, transactions, and the project's state; after 20 s of nothing it has not begun",
     request_id="nowhere: the platform keeps no comment; what was seen before the request is in the journal",
     steps=("supabase.recover",),
 )

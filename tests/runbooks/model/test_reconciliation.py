@@ -61,7 +61,7 @@ def test_every_entry_says_how_and_where() -> None:
         assert entry.lost is not Lost.BY_KEY or not entry.request_id.startswith("nowhere")
 
 
-@pytest.mark.parametrize("entry", WRITES, ids=lambda entry: f"{entry.system} {entry.call}")
+@pytest.mark.parametrize("entry", WRITES)
 def test_requests_have_a_path(entry: Write) -> None:
     """What is sent by HTTP says to which paths."""
     assert bool(entry.path) == (entry.call in {"POST", "PUT", "PATCH", "DELETE"})
