@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +11,9 @@ import psycopg
 import pytest
 
 from runbooks.clients.edge import Edge
-from runbooks.clients.twin import Do, Fault
 from runbooks.model.settings import read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.stories.conftest import Operator
@@ -157,52 +152,3 @@ def refuse_all(operator: Operator) -> None:
     assert "it does not answer, so the present cannot be copied" in gone.text
     operator.control.break_down("postgres-start")
     assert len([call for call in operator.control.calls() if call.effect]) == writes
-
-
-@contextmanager
-def killed_at(operator: Operator, step: str, *flags: str) -> Iterator[str]:
-    """Start a restore and end it without a warning once this step has begun; yield the run's id."""
-    runs = operator.stack_file.parent / "ops" / "runs"
-    known = set(runs.iterdir())
-    words = [sys.executable, "-m", "invoke", "restore", f"--stack={operator.stack_file}", "--yes", "--reason=a story"]
-    process = subprocess.Popen(
-        [*words, *flags],
-        cwd=operator.root,
-        env=operator.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while process.poll() is None and not any(_began(run, step) for run in set(runs.iterdir()) - known):
-            time.sleep(0.005)
-        time.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == -9
-    yield next(run.name for run in set(runs.iterdir()) - known)
-
-
-def _began(run: Path, step: str) -> bool:
-    journal = run / "journal.jsonl"
-    whole = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
-    return any(json.loads(line)["step"] == step for line in whole)
-
-
-def test_a_killed_restore_goes_on(operator: Operator) -> None:
-    """Killed while it copies, stops or restores, and with a lost answer: it goes on, and recovers exactly once."""
-    assert operator.types("twin.up").code == 0
-    rows = sql(operator, ROWS)
-    for number, step in enumerate(("copy the present", "restore"), 1):
-        point = a_second_passes()
-        sql(operator, "truncate public.bookings cascade")
-        with killed_at(operator, step, f"--point={point}") as run:
-            done = operator.consents("runs.resume", f"--run={run}")
-        assert (done.code, done.document["status"]) == (0, "done"), (step, done.text)
-        assert (sql(operator, ROWS), recoveries(operator)) == (rows, number)
-        assert (health(operator), allowed(operator)) == (200, ["0.0.0.0/0", "::/0"])
-    point = a_second_passes()
-    sql(operator, "truncate public.bookings cascade")
-    operator.control.fault(Fault(provider="supabase", method="POST", path="/restore-pitr$", do=Do(reset="after")))
-    lost = operator.consents("restore", f"--point={point}")
-    assert (lost.code, sql(operator, ROWS), recoveries(operator)) == (0, rows, 3), lost.text
