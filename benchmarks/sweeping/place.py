@@ -90,12 +90,13 @@ class Place:
         moments = [Moment(**moment) for moment in told["moments"]]
         return {**told, "moments": [*moments, *self.door.moments.seen]}
 
-    def rest(self) -> None:
-        """Bring everything back to how each point begins: the new release live, nobody shut out, a later row."""
+    def rest(self, *, traffic: bool = True) -> None:
+        """Bring back how each point begins: a row that is later than `ago`, with `traffic` the new release live."""
         site = self.stage.site
-        live = site.cloudflare.live(site.settings.stack.api.name)
-        if live is None or live.version != self.new:
-            addresses, worker = self.stage.addresses, site.settings.stack.api.name
+        worker = site.settings.stack.api.name
+        live = site.cloudflare.live(worker)
+        if traffic and (live is None or live.version != self.new):
+            addresses = self.stage.addresses
             httpx.post(
                 f"{addresses.cloudflare}/accounts/{addresses.account}/workers/scripts/{worker}/deployments",
                 headers={"authorization": f"Bearer {addresses.tokens['CLOUDFLARE_API_TOKEN']}"},

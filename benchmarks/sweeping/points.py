@@ -99,7 +99,7 @@ class Sweep:
     def _begin(self) -> tuple[Point, int]:
         """Prepare what this subject starts from."""
         place, subject = self.place, self.subject
-        place.rest()
+        place.rest(traffic=not subject.release)
         point = place.point(**({"RELEASE": f"point {place.points}"} if subject.release else {}))
         if subject.pinned:
             self._done(Errand(str(point.stack_file), "rollback", {"reason": "a sweep"}))
@@ -145,12 +145,12 @@ RESTORE: Final = Subject("restore", "restore", _restore)
 SUBJECTS: Final = (
     ROLLBACK,
     Subject("rollback --unpin", "rollback", _unpin, pinned=True),
-    Subject("deploy", "deploy", _deploy, release=True),
-    Subject("deploy, its program killed", "deploy", _deploy, release=True, only_children=True),
     RESTORE,
     Subject("undo of rollback", "rollback", _rollback, undo=True),
     Subject("undo of rollback --unpin", "rollback", _unpin, undo=True, pinned=True),
-    Subject("undo of deploy", "deploy", _deploy, undo=True, release=True),
     Subject("undo of restore", "restore", _restore, undo=True),
+    Subject("deploy", "deploy", _deploy, release=True),
+    Subject("deploy, its program killed", "deploy", _deploy, release=True, only_children=True),
+    Subject("undo of deploy", "deploy", _deploy, undo=True, release=True),
 )
-"""Every book, and the way back from each."""
+"""Every book, and the way back from each. Those that upload come last: a provider keeps the last 100 versions only."""

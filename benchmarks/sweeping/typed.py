@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import sys
 import threading
 import time
-from contextlib import suppress
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FORKS: Final = get_context("forkserver")
 FORKS.set_forkserver_preload(["benchmarks.sweeping.operator", "benchmarks.sweeping.typed", "invoke.main", "rich.live"])
 LONGEST: Final = 120.0  # seconds that one command may take
+LOOK: Final = 0.01  # seconds between looks at the terminal
 CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
@@ -28,14 +29,14 @@ class Typed:
     """A command at work on a pseudo-terminal. `words` stand after `invoke`; `environ` is added to the environment."""
 
     def __init__(self, words: Sequence[str], *, environ: Mapping[str, str] | None = None) -> None:
-        self._ours, theirs = pty.openpty()
+        self._ours, self._theirs = pty.openpty()
         self._read: list[bytes] = []
-        self._listening = threading.Thread(target=self._listen, args=(self._ours,), daemon=True)
+        self._over = threading.Event()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self._process = FORKS.Process(target=_type, args=(list(words), os.ttyname(theirs), dict(environ or {})))
+        self._process = FORKS.Process(target=_type, args=(list(words), os.ttyname(self._theirs), dict(environ or {})))
         self._process.start()
         self.pid = self._process.pid or 0
-        self._theirs = theirs
 
     @property
     def at_work(self) -> bool:
@@ -54,31 +55,29 @@ class Typed:
         return time.time()
 
     def hang_up(self) -> None:
-        """Close the terminal window: whatever is written to it fails from now on."""
-        os.close(self._theirs)
-        self._theirs = -1
-        self._listening.join(0)
-        os.close(self._ours)
-        self._ours = -1
+        """Close the terminal's window: its processes get SIGHUP, and what is written to it from now on fails."""
+        if not self._over.is_set():
+            self._over.set()
+            self._listening.join()
+            os.close(self._theirs)
+            os.close(self._ours)
 
     def end(self) -> tuple[int | None, str]:
-        """Wait for its end; return its exit code (None: none in time, it was killed) and all that was shown."""
+        """Wait for its end; return its exit code (None: none in time, so it was killed) and all that was shown."""
         self._process.join(LONGEST)
         code = self._process.exitcode
         if code is None:
             self._process.kill()
             self._process.join()
-        for number in (self._theirs, self._ours):
-            if number == self._ours and number >= 0:
-                self._listening.join(5)
-            if number >= 0:
-                os.close(number)
+        self.hang_up()
         return code, self.shown
 
-    def _listen(self, terminal: int) -> None:
-        with suppress(OSError):  # the last one who had it open has closed it
-            while chunk := os.read(terminal, 65536):
-                self._read.append(chunk)
+    def _listen(self) -> None:
+        over = False
+        while not over:
+            over = self._over.is_set()  # one more look after the end: nothing that was shown is lost
+            while select.select([self._ours], [], [], 0 if over else LOOK)[0]:
+                self._read.append(os.read(self._ours, 65536))
 
 
 def _type(words: list[str], terminal: str, environ: dict[str, str]) -> None:
