@@ -194,7 +194,7 @@ class Restore:
         if facts.allowed is not None:
             steps.append(
                 allow(
-                    self.supabase, self.operators, back_to=facts.allowed, name="stop connections",
+                    self.supabase, self.operators, name="stop connections",
                     title=f"let only {', '.join(self.operators.all)} connect to the database",
                     still=self.can_connect if here else lambda: None,
                 )
@@ -240,9 +240,7 @@ class Restore:
         api, steps = self.settings.stack.api, []
         if facts.allowed is not None:
             title = f"let {', '.join(facts.allowed.all) or 'nobody'} connect to the database again"
-            steps.append(
-                allow(self.supabase, facts.allowed, back_to=self.operators, name="allow connections", title=title)
-            )
+            steps.append(allow(self.supabase, facts.allowed, name="allow connections", title=title))
         checks = tuple((api.host, smoke) for smoke in api.smoke)
         otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}"
         title = f"restart traffic of {self.worker} on {facts.live[:SHORT]}"

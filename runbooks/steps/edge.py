@@ -27,7 +27,8 @@ LOOK_AGAIN: Final = 0.1  # seconds between looks at the edge
 ONLY_READS: Final = NoUndo("it only reads")
 
 Clock = Callable[[], datetime]
-Version = Callable[[Sight], str]
+Version = Callable[[Sight], str | None]
+"""Which version must answer; None accepts any."""
 Look = Callable[[Sight], tuple[list[str], Evidence]]
 """What is wrong, in words, and what was seen."""
 

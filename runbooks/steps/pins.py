@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from infra.stack import Pin
 from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
-from runbooks.model.errors import Refused
+from runbooks.model.errors import ActRefused, Refused
 from runbooks.model.settings import read_stack
 
 if TYPE_CHECKING:
@@ -96,8 +96,13 @@ def _step(
 
     def undo(sight: Sight) -> Json:
         pins = read_pins(stack_file)
-        before = msgspec.convert(sight.before.get("pin"), Pin | None)
-        pins.pop(service, None)
+        before, now = msgspec.convert(sight.before.get("pin"), Pin | None), pins.pop(service, None)
+        if now != before and (now.version if now else None) != version:
+            message = (
+                f"{stack_file}: somebody else has changed the pin of {service} meanwhile (now "
+                f"{f'{now.version}, by run {now.run}' if now else 'none'}). It was left as it is."
+            )
+            raise ActRefused(message, next_command=f"edit {stack_file}")
         write_pins(stack_file, {**pins, **({service: before} if before else {})})
         return {"pin": msgspec.to_builtins(before)}
 

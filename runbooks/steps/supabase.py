@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.supabase import FAILED, Cidrs, ProjectStatus, Restrictions, Supabase
+from runbooks.clients.supabase import FAILED, Cidrs, ProjectStatus, Restrictions, Supabase, cidrs_of
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
-from runbooks.model.errors import CheckError, OpsError, Refused, Unreachable
+from runbooks.model.errors import ActRefused, CheckError, OpsError, Refused, Unreachable
 from runbooks.model.reconciliation import EMPTY_TRANSACTION
 from runbooks.steps.database import Server, look_at
 
@@ -100,29 +100,40 @@ def allow(
     supabase: Supabase,
     cidrs: Cidrs,
     *,
-    back_to: Cidrs,
     name: str,
     title: str,
     still: Callable[[], None] = lambda: None,
 ) -> Step:
-    """Return the step after which exactly these addresses may connect to the database; the undo allows `back_to`.
+    """Return the step after which exactly these addresses may connect to the database; the undo allows those of before.
 
     `still` raises when we ourselves cannot connect any more.
     """
     pace = Pace()
 
-    def holds(_sight: Sight) -> Held:
+    def holds(sight: Sight) -> Held:
         now = supabase.restrictions()
-        seen: Evidence = _seen(now)
+        seen = _seen(now)
         if now.config.all != cidrs.all:
+            seen["overtaken"] = bool(sight.request) and seen["allowed"] != sight.before.get("allowed")
             return No(seen, f"expected {_listed(cidrs)} to be allowed, got {_listed(now.config)}")
         if now.applied:
             still()
             return Yes(seen)
         return Settling(seen, pace.next())
 
-    def act(_sight: Sight) -> Json:
+    def act(sight: Sight) -> Json:
+        if sight.before.get("overtaken"):
+            raise _overtaken(supabase)
         return _seen(supabase.restrict(cidrs))
+
+    def undo(sight: Sight) -> Json:
+        before = cidrs_of(msgspec.convert(sight.before["allowed"], tuple[str, ...]))
+        now = supabase.restrictions()
+        if now.config.all == before.all:
+            return _seen(now)  # somebody has done it already
+        if now.config.all != cidrs.all:
+            raise _overtaken(supabase)
+        return _seen(supabase.restrict(before))
 
     return Step(
         name=name,
@@ -130,7 +141,7 @@ def allow(
         effect=Effect.WRITE,
         holds=holds,
         act=act,
-        undo=lambda _sight: _seen(supabase.restrict(back_to)),
+        undo=undo,
         deadline=RESTRICTED_WITHIN,
         attempts=3,
     )
@@ -259,6 +270,14 @@ def _not_recovered(before: Evidence, now: Server) -> str:
             "transaction undone: it was not recovered"
         )
     return ""
+
+
+def _overtaken(supabase: Supabase) -> ActRefused:
+    """Return the refusal to replace what somebody else has allowed meanwhile."""
+    return ActRefused(
+        f"Supabase project {supabase.ref}: somebody else has changed who may connect meanwhile (now "
+        f"{_listed(supabase.restrictions().config)}). It was left as it is."
+    )
 
 
 def _seen(restrictions: Restrictions) -> dict[str, Json]:

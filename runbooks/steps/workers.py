@@ -36,14 +36,15 @@ class Traffic:
     def holds(self, sight: Sight) -> Held:
         """Tell whether the live deployment is that version at 100 %."""
         live = self.cloudflare.live(self.worker)
-        seen = _evidence(live, request=sight.request)
+        seen = _evidence(live, sight)
         if live is not None and live.version == self.to:
             return Yes(seen)
-        shares = ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
-        return No(seen, f"{self.worker}: expected {self.to[:SHORT]} 100 %, got {shares}")
+        return No(seen, f"{self.worker}: expected {self.to[:SHORT]} 100 %, got {_split(live)}")
 
     def act(self, sight: Sight) -> Json:
-        """Deploy it."""
+        """Deploy it. Raises ActRefused where somebody else has deployed since this step began."""
+        if sight.before.get("overtaken"):
+            raise self.overtaken(self.cloudflare.live(self.worker))
         try:
             made = self.deploy((Share(self.to, 100),), self.what, sight, force=self.force)
         except ActRefused as error:
@@ -54,10 +55,26 @@ class Traffic:
         return {"deployment": made.id, "version": self.to}
 
     def undo(self, sight: Sight) -> Json:
-        """Go back to the split that was seen right before the act."""
+        """Go back to the split that was seen right before the act.
+
+        Raises ActRefused where the traffic is no longer where this step sent it: that was somebody else.
+        """
         split = msgspec.convert(sight.before["split"], tuple[Share, ...])
+        live = self.cloudflare.live(self.worker)
+        if live is not None and live.versions == split:
+            return {"deployment": live.id, "split": msgspec.to_builtins(split)}  # somebody has done it already
+        if live is None or live.version != self.to:
+            raise self.overtaken(live)
         made = self.deploy(split, f"undo {self.what}", sight, force=True)
         return {"deployment": made.id, "split": msgspec.to_builtins(split)}
+
+    def overtaken(self, live: Deployment | None) -> ActRefused:
+        """Return the refusal to send traffic away from where somebody else has sent it meanwhile."""
+        said = f", deployment {live.id} of {live.created_on}: {live.annotations.message!r}" if live else ""
+        return ActRefused(
+            f"{self.worker}: somebody else has changed its traffic meanwhile (now {_split(live)}{said}). "
+            "It was left as it is."
+        )
 
     def deploy(self, split: tuple[Share, ...], what: str, sight: Sight, *, force: bool) -> Deployment:
         """Send one deployment that can be found again by its request id."""
@@ -107,12 +124,26 @@ def given(version: str) -> Callable[[Sight], str]:
     return lambda _sight: version
 
 
-def _evidence(live: Deployment | None, *, request: str) -> Evidence:
-    """Return what is live as evidence; `ours` tells whether this very act made it."""
+def _evidence(live: Deployment | None, sight: Sight) -> Evidence:
+    """Return what is live as evidence.
+
+    `ours` tells whether this very act made it, `overtaken` that somebody else did after this step had begun.
+    """
     if live is None:
         return {"deployment": None, "split": []}
-    ours = bool(request) and request in live.annotations.message
-    return {"deployment": live.id, "since": live.created_on, "split": msgspec.to_builtins(live.versions), "ours": ours}
+    ours = bool(sight.request) and sight.request in live.annotations.message
+    overtaken = bool(sight.request) and not ours and live.id != sight.before.get("deployment")
+    return {
+        "deployment": live.id,
+        "since": live.created_on,
+        "split": msgspec.to_builtins(live.versions),
+        "ours": ours,
+        "overtaken": overtaken,
+    }
+
+
+def _split(live: Deployment | None) -> str:
+    return ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
 
 
 def _object(value: Json) -> dict[str, Json]:

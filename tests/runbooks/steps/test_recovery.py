@@ -192,12 +192,12 @@ def test_stored_is_not_applied(stand_in: StandIn, supabase: Supabase) -> None:
         raise Unreachable(message)
 
     operators = cidrs_of(("198.51.100.7/32",))
-    step = allow(supabase, operators, back_to=Cidrs(("0.0.0.0/0",)), still=shut_out, name="stop", title="stop")
+    step = allow(supabase, operators, still=shut_out, name="stop", title="stop")
     stand_in.next.extend([(200, {}, answer) for answer in answers])
     assert isinstance(step.holds(Sight()), Settling)
     with pytest.raises(Unreachable):
         step.holds(Sight())
-    other = allow(supabase, Cidrs(("0.0.0.0/0",)), back_to=operators, name="allow", title="allow")
+    other = allow(supabase, Cidrs(("0.0.0.0/0",)), name="allow", title="allow")
     stand_in.next.append((200, {}, answers[1]))
     held = other.holds(Sight())
     assert isinstance(held, No)
