@@ -53,7 +53,8 @@ class Moments:
 class Door:
     """Reverse proxies on free ports, one for each upstream, in a thread of their own.
 
-    `victim` is the process that is killed; with `only_children` the programs that it has started are.
+    `victim` is the process that is killed; with `only_children` the programs that it has started are. `inside` are the
+    moments at which there was such a program, `killed` says whether there was one to kill.
     """
 
     upstreams: Mapping[str, str]
@@ -61,6 +62,8 @@ class Door:
     moments: Moments = field(default_factory=Moments)
     victim: int = 0
     only_children: bool = False
+    inside: list[Moment] = field(default_factory=list)
+    killed: bool = False
 
     def __post_init__(self) -> None:
         """Open it."""
@@ -72,6 +75,7 @@ class Door:
     def arm(self, end: Moment | None, *, only_children: bool = False) -> None:
         """Count anew, for a process that `victim` will name."""
         self.victim, self.only_children, self.moments = 0, only_children, Moments(end)
+        self.inside, self.killed = [], False
 
     def close(self) -> None:
         """Close it."""
@@ -103,8 +107,7 @@ class Door:
         async def pass_on(request: web.Request) -> web.Response:
             body = await request.read()
             what = f"{name} {request.method} {ID.sub('…', request.path)}"
-            moments = self.moments
-            if moments.comes(f"{BEFORE} {what}"):
+            if self._comes(f"{BEFORE} {what}"):
                 return self._end(request)
             headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP}
             url = URL(f"{origin}{request.raw_path}", encoded=True)
@@ -112,12 +115,18 @@ class Door:
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
                 content = await answer.read()
-            if moments.comes(f"{AFTER} {what}"):
+            if self._comes(f"{AFTER} {what}"):
                 return self._end(request)
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP}
             return web.Response(body=content, status=answer.status, headers=kept)
 
         return pass_on
+
+    def _comes(self, label: str) -> bool:
+        last = self.moments.comes(label)
+        if children(self.victim):
+            self.inside.append(self.moments.seen[-1])
+        return last
 
     def _end(self, request: web.Request) -> web.Response:
         """Kill the process whose request this is; nobody is there any more to read what is returned."""
@@ -125,11 +134,15 @@ class Door:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+                self.killed = True
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=500)
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+    """Return the processes that a process has started; none when it is over."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+    except FileNotFoundError:
+        return []
