@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runbooks.engine.step import Book, Sight, Step
-from runbooks.steps.edge import edge_answers, smoke_passes
+from runbooks.engine.step import Book, Step
+from runbooks.steps.edge import serves
 from runbooks.steps.pins import read_pins
 from runbooks.steps.program import apply_program
 from runbooks.steps.releases import record_verified
@@ -73,26 +73,18 @@ class Deploy:
         """Return the procedure."""
         stack = self.settings.stack
         released = released_by("apply")
-        checks = (
-            *((stack.api.host, smoke) for smoke in stack.api.smoke),
-            *((stack.web.host, smoke) for smoke in stack.web.smoke),
-        )
-        before = bool(facts.live)
-
-        def otherwise(_sight: Sight) -> str | None:
-            return f"invoke rollback --stack {shlex.quote(self.settings.argument)}" if before else None
-
+        web = tuple((stack.web.host, smoke) for smoke in stack.web.smoke)
+        otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}" if facts.live else None
         return (
             apply_program(self.pulumi, self.cloudflare, stack.api.name, resources=len(facts.changes or ())),
-            edge_answers(
+            *serves(
                 self.edge,
-                stack.api.host,
-                stack.api.health,
+                stack.api,
                 version=released,
                 clock=self.clock,
                 next_command=otherwise,
+                others=web,
             ),
-            smoke_passes(self.edge, checks, next_command=otherwise),
             record_verified(self.settings.home, "api", version=released, proofs=("health", "smoke"), clock=self.clock),
         )
 

@@ -23,7 +23,7 @@ from runbooks.model.timepoint import Point, check_window, distance, parse
 from runbooks.model.timepoint_refusals import Asker, PointRefused
 from runbooks.steps.copies import copy_present, keep_later_writes, way_back
 from runbooks.steps.database import end_other_sessions
-from runbooks.steps.edge import edge_answers, smoke_passes
+from runbooks.steps.edge import serves
 from runbooks.steps.journals import first_change, left_stopped
 from runbooks.steps.maintenance import edge_is_stopped, serving_release
 from runbooks.steps.present import Present, check_own_address, losses, read_present
@@ -237,12 +237,10 @@ class Restore:
 
     def restarting(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application comes back, in the reverse order, and the proof that it does."""
-        api, steps = self.settings.stack.api, []
+        steps = []
         if facts.allowed is not None:
             title = f"let {', '.join(facts.allowed.all) or 'nobody'} connect to the database again"
             steps.append(allow(self.supabase, facts.allowed, name="allow connections", title=title))
-        checks = tuple((api.host, smoke) for smoke in api.smoke)
-        otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}"
         title = f"restart traffic of {self.worker} on {facts.live[:SHORT]}"
         return (
             *steps,
@@ -250,12 +248,20 @@ class Restore:
                 self.cloudflare, self.worker, to=facts.live, back_to=facts.maintenance, what=NAME, force=True,
                 name="restart traffic", title=title,
             ),
-            edge_answers(
-                self.edge, api.host, api.health, version=given(facts.live), clock=self.clock,
-                next_command=lambda _sight: otherwise,
-            ),
-            smoke_passes(self.edge, checks, next_command=lambda _sight: otherwise),
+            *self.serving(facts),
         )  # fmt: skip
+
+    def serving(self, facts: Facts, *, prefix: str = "") -> tuple[Step, ...]:
+        """Return the proof that users are served by the release that served them before."""
+        otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}"
+        return serves(
+            self.edge,
+            self.settings.stack.api,
+            version=given(facts.live),
+            clock=self.clock,
+            next_command=otherwise,
+            prefix=prefix,
+        )
 
     def way_back(self, facts: Facts) -> str:
         """Return in words how a restore is itself taken back."""
@@ -296,4 +302,5 @@ def book(
         summary=it.summary,
         losses=lambda facts: losses(facts.present, restricted=facts.allowed is not None),
         recheck=("live", "allowed"),
+        after_undo=lambda facts: it.serving(facts, prefix="former "),
     )

@@ -14,7 +14,7 @@ import msgspec
 
 from runbooks.engine.step import Book, Step
 from runbooks.model.errors import Refused
-from runbooks.steps.edge import edge_answers, smoke_passes
+from runbooks.steps.edge import any_version, serves
 from runbooks.steps.pins import pin_release, read_pins, unpin_release
 from runbooks.steps.releases import Releases, note_unpinned, quarantine, read_releases, record_verified
 from runbooks.steps.workers import SHORT, given, route_traffic
@@ -137,20 +137,18 @@ class Rollback:
     def proofs(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove the target through the edge and record the proof."""
         api, target = self.settings.stack.api, given(facts.target)
-        checks = tuple((api.host, smoke) for smoke in api.smoke)
         otherwise = self.command(f"rollback --to={facts.fallback}") if facts.fallback else None
         return (
-            edge_answers(
-                self.edge,
-                api.host,
-                api.health,
-                version=target,
-                clock=self.clock,
-                next_command=lambda _sight: otherwise,
-            ),
-            smoke_passes(self.edge, checks, next_command=lambda _sight: otherwise),
+            *serves(self.edge, api, version=target, clock=self.clock, next_command=otherwise),
             record_verified(self.settings.home, "api", version=target, proofs=("health", "smoke"), clock=self.clock),
         )
+
+    def after_undo(self, facts: Facts) -> tuple[Step, ...]:
+        """Return the steps that prove that what was live before serves again."""
+        api = self.settings.stack.api
+        version = given(facts.live[0]) if len(facts.live) == 1 else any_version
+        again = self.command("rollback")
+        return serves(self.edge, api, version=version, clock=self.clock, next_command=again, prefix="former ")
 
     def summary(self, facts: Facts) -> str:
         """Return one line for the operator."""
@@ -202,4 +200,5 @@ def book(
         steps=it.steps,
         summary=it.summary,
         recheck=("live", "target"),
+        after_undo=it.after_undo,
     )

@@ -14,7 +14,7 @@ from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settl
 from runbooks.model.errors import NotSo, Unreachable
 
 if TYPE_CHECKING:
-    from infra.stack import Health, Smoke
+    from infra.stack import Api, Health, Smoke
     from runbooks.clients.edge import Edge
     from runbooks.clients.transport import Answer
 
@@ -73,6 +73,39 @@ def smoke_faults(answer: Answer, smoke: Smoke) -> list[str]:
     return []
 
 
+def any_version(_sight: Sight) -> None:
+    """Accept whichever version answers: where traffic is split."""
+
+
+def serves(
+    edge: Edge,
+    api: Api,
+    *,
+    version: Version,
+    clock: Clock,
+    next_command: str | None,
+    others: tuple[tuple[str, Smoke], ...] = (),
+    prefix: str = "",
+) -> tuple[Step, ...]:
+    """Return the steps that prove that the API serves its users: the health contract, then every smoke check.
+
+    `others` are smoke checks of other hosts, `prefix` stands before the names of the steps.
+    """
+    checks = (*((api.host, smoke) for smoke in api.smoke), *others)
+    return (
+        edge_answers(
+            edge,
+            api.host,
+            api.health,
+            version=version,
+            clock=clock,
+            next_command=next_command,
+            name=f"{prefix}health",
+        ),
+        smoke_passes(edge, checks, next_command=next_command, name=f"{prefix}smoke"),
+    )
+
+
 def edge_answers(
     edge: Edge,
     host: str,
@@ -80,7 +113,7 @@ def edge_answers(
     *,
     version: Version,
     clock: Clock,
-    next_command: Callable[[Sight], str | None],
+    next_command: str | None,
     in_a_row: int = IN_A_ROW,
     within: float = PROPAGATION,
     name: str = "health",
@@ -105,7 +138,7 @@ def smoke_passes(
     edge: Edge,
     checks: tuple[tuple[str, Smoke], ...],
     *,
-    next_command: Callable[[Sight], str | None],
+    next_command: str | None,
     within: float = 3.0,
     name: str = "smoke",
 ) -> Step:
@@ -124,7 +157,7 @@ class Proof:
 
     look: Look
     within: float
-    next_command: Callable[[Sight], str | None]
+    next_command: str | None
     first_look: float | None = None
     just_proven: Evidence | None = None
 
@@ -147,7 +180,7 @@ class Proof:
                 self.just_proven = seen
                 return None
             if final:
-                raise NotSo("; ".join(faults), next_command=self.next_command(sight))
+                raise NotSo("; ".join(faults), next_command=self.next_command)
             time.sleep(LOOK_AGAIN)
 
     def faults(self, sight: Sight) -> tuple[list[str], Evidence, bool]:

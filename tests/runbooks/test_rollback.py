@@ -198,3 +198,28 @@ def test_undo_gives_the_traffic_back(desk: Desk) -> None:
     assert undone.exit is Exit.DONE
     assert desk.stand_in.live == bad
     assert read_pins(desk.settings.file) == {}
+
+
+def test_undo_proves_what_was_live_before(desk: Desk) -> None:
+    """The undo ends with the health contract of the release that is live again; where that fails, it says so."""
+    desk.release()
+    bad = desk.release(good=False)
+    done = roll_back(desk)
+    undone = desk.runner().undo(done.run, book=book_of(desk), consent=desk.consent)
+    assert [step.name for step in undone.plan.steps][-2:] == ["former health", "former smoke"]
+    assert (undone.exit, desk.stand_in.live) == (Exit.DONE, bad)
+    done = roll_back(desk)
+    desk.stand_in.failing_paths["/api/horses"] = 500
+    undone = desk.runner().undo(done.run, book=book_of(desk), consent=desk.consent)
+    assert (undone.exit, undone.next_command) == (Exit.UNPROVEN, "invoke rollback --stack twin")
+
+
+def test_a_split_is_given_back_and_any_part_may_answer(desk: Desk) -> None:
+    """Traffic that was split before is split again, and proven with whichever version answers."""
+    good, bad = desk.release(), desk.release(good=False)
+    desk.stand_in.deploy(bad, good)
+    outcome = roll_back(desk)
+    assert desk.stand_in.live == good
+    undone = desk.runner().undo(outcome.run, book=book_of(desk), consent=desk.consent)
+    assert undone.exit is Exit.DONE
+    assert [share["version_id"] for share in desk.stand_in.deployments[0]["versions"]] == [bad, good]

@@ -82,7 +82,7 @@ def test_health_is_proven_several_times_in_a_row(stand_in: StandIn, edge: Edge) 
     """The step holds after three good answers with the version, asked under the service's own name."""
     version = stand_in.upload()
     stand_in.deploy(version)
-    step = edge_answers(edge, "api.example", CONTRACT, version=given(version), clock=_now, next_command=lambda _: None)
+    step = edge_answers(edge, "api.example", CONTRACT, version=given(version), clock=_now, next_command=None)
     held = step.holds(Sight())
     assert isinstance(held, Yes)
     assert held.evidence["answers"] == 3
@@ -100,7 +100,7 @@ def test_a_fault_may_settle_then_it_is_final(stand_in: StandIn, edge: Edge) -> N
         CONTRACT,
         version=given(version),
         clock=_now,
-        next_command=lambda _: "invoke rollback",
+        next_command="invoke rollback",
         within=0.3,
     )
     assert isinstance(step.holds(Sight()), Settling)
@@ -113,7 +113,7 @@ def test_all_smoke_checks_must_pass(stand_in: StandIn, edge: Edge) -> None:
     """Each failing check is named."""
     stand_in.failing_paths.update({"/api/horses": 500})
     checks = tuple(("api.example", Smoke(path=path)) for path in ("/api/horses", "/api/lessons"))
-    step = smoke_passes(edge, checks, next_command=lambda _: None, within=0.2)
+    step = smoke_passes(edge, checks, next_command=None, within=0.2)
     with pytest.raises(NotSo, match=r"GET https://api\.example/api/horses at .*: expected 200, got 500") as raised:
         step.act(Sight())
     assert "lessons" not in str(raised.value)
