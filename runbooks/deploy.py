@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.edge import Edge
     from runbooks.clients.pulumi import Pulumi
+    from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
 
 NAME = "deploy"
@@ -50,6 +51,7 @@ class Deploy:
     """One deployment of the whole product: what it needs, and its book."""
 
     settings: Settings
+    home: Home
     cloudflare: Cloudflare
     edge: Edge
     pulumi: Pulumi
@@ -85,7 +87,7 @@ class Deploy:
                 next_command=otherwise,
                 others=web,
             ),
-            record_verified(self.settings.home, "api", version=released, proofs=("health", "smoke"), clock=self.clock),
+            record_verified(self.home, "api", version=released, proofs=("health", "smoke"), clock=self.clock),
         )
 
     def summary(self, facts: Facts) -> str:
@@ -104,11 +106,12 @@ def book(
     edge: Edge,
     pulumi: Pulumi,
     *,
+    home: Home,
     arguments: Arguments,
     clock: Callable[[], datetime],
 ) -> Book[Facts]:
     """Return the deployment of everything that the program declares."""
-    it = Deploy(settings, cloudflare, edge, pulumi, arguments, clock)
+    it = Deploy(settings, home, cloudflare, edge, pulumi, arguments, clock)
     return Book(
         name=NAME,
         facts_type=Facts,

@@ -16,7 +16,6 @@ import msgspec
 from whenever import Instant
 
 from runbooks.clients.supabase import Cidrs, cidrs_of
-from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window, distance, parse
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from runbooks.clients.edge import Edge
     from runbooks.clients.postgres_programs import Programs
     from runbooks.clients.supabase import Backups, Supabase
+    from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
 
 NAME = "restore"
@@ -75,6 +75,7 @@ class Restore:
     """One restore: what it needs, and its book."""
 
     settings: Settings
+    home: Home
     cloudflare: Cloudflare
     edge: Edge
     supabase: Supabase
@@ -96,7 +97,7 @@ class Restore:
     @cached_property
     def point(self) -> Point:
         """Return the point that was asked for. Raises PointRefused."""
-        return parse(self.arguments.point, self.asker, before=lambda run: first_change(Folder(self.settings.home), run))
+        return parse(self.arguments.point, self.asker, before=lambda run: first_change(self.home, run))
 
     def gather(self) -> Facts:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
@@ -110,7 +111,7 @@ class Restore:
             self.check_without_database(backups)
         else:
             self.programs.find("pg_dump")
-        former = left_stopped(Folder(self.settings.home), NAME, self.settings.name, Facts)
+        former = left_stopped(self.home, NAME, self.settings.name, Facts)
         restrictions = self.supabase.restrictions()
         live = serving_release(self.cloudflare, self.worker) or (former.live if former else None)
         if live is None:
@@ -289,11 +290,12 @@ def book(
     supabase: Supabase,
     programs: Programs,
     *,
+    home: Home,
     arguments: Arguments,
     clock: Callable[[], datetime],
 ) -> Book[Facts]:
     """Return the restore of the database to a point in time."""
-    it = Restore(settings, cloudflare, edge, supabase, programs, arguments, clock)
+    it = Restore(settings, home, cloudflare, edge, supabase, programs, arguments, clock)
     return Book(
         name=NAME,
         facts_type=Facts,

@@ -16,7 +16,7 @@ from runbooks.engine.step import Book, Step
 from runbooks.model.errors import Refused
 from runbooks.steps.edge import any_version, serves
 from runbooks.steps.pins import pin_release, read_pins, unpin_release
-from runbooks.steps.releases import Releases, note_unpinned, quarantine, read_releases, record_verified
+from runbooks.steps.releases import LEDGER, Releases, note_unpinned, quarantine, read_releases, record_verified
 from runbooks.steps.workers import SHORT, given, route_traffic
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runbooks.clients.cloudflare import Cloudflare, Deployment, Version
     from runbooks.clients.edge import Edge
+    from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
 
 NAME = "rollback"
@@ -55,6 +56,7 @@ class Rollback:
     """One rollback of the API: what it needs, and its book."""
 
     settings: Settings
+    home: Home
     cloudflare: Cloudflare
     edge: Edge
     arguments: Arguments
@@ -72,7 +74,7 @@ class Rollback:
             message = f"Worker {self.worker}: expected a live release to go back from, nothing was ever deployed."
             raise Refused(message, next_command=self.command("deploy"))
         deployable = {version.id: version for version in self.cloudflare.versions(self.worker)}
-        releases = read_releases(self.settings.home, "api")
+        releases = read_releases(self.home, "api")
         target = self.chosen(deployable) if self.arguments.to else self.last_good(live, deployable, releases)
         now = tuple(share.version_id for share in live.versions)
         bad = tuple(v for v in now if v != target and not (v in deployable and deployable[v].is_maintenance))
@@ -91,7 +93,7 @@ class Rollback:
         listed = "; ".join(f"{v.id} of {v.metadata.created_on[:16]}" for v in choice[:5]) or "none"
         message = (
             f"Worker {self.worker}: expected a verified release beside the live one, got none in "
-            f"{self.settings.home}. Deployable, but not proven good: {listed}."
+            f"{self.home.where(LEDGER)}. Deployable, but not proven good: {listed}."
         )
         raise Refused(message, next_command=self.command(f"rollback --to={choice[0].id}") if choice else None)
 
@@ -132,7 +134,7 @@ class Rollback:
     def quarantined(self, bad: str, target: str) -> Step:
         """Return the step that keeps later rollbacks away from a live release that is left."""
         name = f"quarantine {bad[:SHORT]}"
-        return quarantine(self.settings.home, "api", version=bad, to=target, clock=self.clock, name=name)
+        return quarantine(self.home, "api", version=bad, to=target, clock=self.clock, name=name)
 
     def proofs(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove the target through the edge and record the proof."""
@@ -140,7 +142,7 @@ class Rollback:
         otherwise = self.command(f"rollback --to={facts.fallback}") if facts.fallback else None
         return (
             *serves(self.edge, api, version=target, clock=self.clock, next_command=otherwise),
-            record_verified(self.settings.home, "api", version=target, proofs=("health", "smoke"), clock=self.clock),
+            record_verified(self.home, "api", version=target, proofs=("health", "smoke"), clock=self.clock),
         )
 
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:
@@ -167,7 +169,7 @@ class Rollback:
         """Return what takes the pin away: the traffic stays where it is until the next deploy."""
         return (
             unpin_release(self.settings.file, "api"),
-            note_unpinned(self.settings.home, "api", version=facts.target, clock=self.clock),
+            note_unpinned(self.home, "api", version=facts.target, clock=self.clock),
         )
 
     def command(self, words: str) -> str:
@@ -180,11 +182,12 @@ def book(
     cloudflare: Cloudflare,
     edge: Edge,
     *,
+    home: Home,
     arguments: Arguments,
     clock: Callable[[], datetime],
 ) -> Book[Facts]:
     """Return the rollback of the API's traffic, or with `unpin` the release of its pin."""
-    it = Rollback(settings, cloudflare, edge, arguments, clock)
+    it = Rollback(settings, home, cloudflare, edge, arguments, clock)
     if arguments.unpin:
         return Book(
             name=NAME,

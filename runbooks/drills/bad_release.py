@@ -92,7 +92,9 @@ class BadRelease:
         site = stage.site
         reason = f"drill bad-release: {broken.noticed_by[0]}"
         arguments = rollback.Arguments(reason=reason)
-        book = rollback.book(site.settings, site.cloudflare, site.edge, arguments=arguments, clock=utc_now)
+        book = rollback.book(
+            site.settings, site.cloudflare, site.edge, home=site.runner.home, arguments=arguments, clock=utc_now
+        )
         with stage.phases.measured("bad-release: rollback"):
             outcome = site.run(book, arguments, reason=reason)
         return Repaired(outcome=outcome)

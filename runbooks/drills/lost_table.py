@@ -63,6 +63,7 @@ class LostTable:
             site.edge,
             site.supabase,
             site.programs,
+            home=site.runner.home,
             arguments=arguments,
             clock=utc_now,
         )

@@ -67,7 +67,15 @@ class Stage:
 def release(site: Site, *, reason: str) -> Outcome:
     """Deploy by the real book."""
     arguments = deploy.Arguments(preview=False)
-    book = deploy.book(site.settings, site.cloudflare, site.edge, site.pulumi, arguments=arguments, clock=utc_now)
+    book = deploy.book(
+        site.settings,
+        site.cloudflare,
+        site.edge,
+        site.pulumi,
+        home=site.runner.home,
+        arguments=arguments,
+        clock=utc_now,
+    )
     return site.run(book, arguments, reason=reason)
 
 

@@ -5,19 +5,19 @@ One line of JSON a fact in `releases.jsonl`, only ever appended: the last lines 
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import Refused
+from runbooks.model.errors import AnswerLost, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
+
+    from runbooks.engine.record.home import Home
 
 LEDGER: Final = "releases.jsonl"
 APPEND_ONLY: Final = "the ledger is only appended to: a later line overrules it"
@@ -35,7 +35,10 @@ class Standing(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic; `run` is the run that noted it."""
+    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic.
+
+    `run` is the run that noted it, `request` the act by which it did: a line whose answer was lost is found by it.
+    """
 
     service: Service
     version: str
@@ -43,6 +46,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     run: str
     to: str = ""
+    request: str = ""
     proof: dict[str, Any] = {}
 
 
@@ -60,12 +64,15 @@ class Releases(msgspec.Struct, frozen=True):
         return tuple(version for version in self.verified if version not in self.quarantined)
 
 
-def read_releases(home: Path, service: str) -> Releases:
-    """Fold the ledger of one service. A line cut off by a crash is no fact; raises Refused for any other damage."""
+def read_releases(home: Home, service: str) -> Releases:
+    """Fold the ledger of one service. A line cut off by a crash is no fact.
+
+    Raises Refused for any other damage, Unreachable where the ops home doesn't answer.
+    """
     verified: dict[str, None] = {}
     quarantined: dict[str, None] = {}
     rolled_back_to: str | None = None
-    for line in _lines(home / LEDGER):
+    for line in _lines(home):
         if line.service != service:
             continue
         if line.standing is Standing.VERIFIED:
@@ -81,7 +88,7 @@ def read_releases(home: Path, service: str) -> Releases:
 
 
 def record_verified(
-    home: Path,
+    home: Home,
     service: Service,
     *,
     version: Callable[[Sight], str],
@@ -102,7 +109,7 @@ def record_verified(
 
 
 def quarantine(
-    home: Path,
+    home: Home,
     service: Service,
     *,
     version: str,
@@ -122,7 +129,7 @@ def quarantine(
 
 
 def note_unpinned(
-    home: Path, service: Service, *, version: str, clock: Callable[[], datetime], name: str = "note"
+    home: Home, service: Service, *, version: str, clock: Callable[[], datetime], name: str = "note"
 ) -> Step:
     """Return the step that notes that the pin on `version` is gone: the rollback to it is over."""
 
@@ -136,7 +143,7 @@ def note_unpinned(
 
 
 def _note(
-    home: Path,
+    home: Home,
     service: Service,
     so: Callable[[Releases, Sight], bool],
     line: Callable[[Sight], Line],
@@ -147,14 +154,14 @@ def _note(
     """Return a step that appends one line unless the ledger says so already."""
 
     def holds(sight: Sight) -> Held:
-        releases = read_releases(home, service)
-        if so(releases, sight):
+        ours = bool(sight.request) and any(line.request == sight.request for line in _lines(home))
+        if ours or so(read_releases(home, service), sight):
             return Yes({"ledger": LEDGER})
         return No({}, f"{LEDGER} doesn't say so yet")
 
     def act(sight: Sight) -> Json:
-        noted = line(sight)
-        _append(home / LEDGER, noted)
+        noted = msgspec.structs.replace(line(sight), request=sight.request)
+        _append(home, noted)
         return {"version": noted.version, "standing": noted.standing, "at": noted.at}
 
     return Step(
@@ -162,13 +169,9 @@ def _note(
     )
 
 
-def _lines(ledger: Path) -> list[Line]:
+def _lines(home: Home) -> list[Line]:
     """Return every whole line of the ledger; none when there is no ledger yet."""
-    try:
-        content = ledger.read_bytes()
-    except FileNotFoundError:
-        return []
-    *whole, _torn = content.split(b"\n")
+    *whole, _torn = _content(home).split(b"\n")
     lines = []
     for number, text in enumerate(whole, 1):
         try:
@@ -176,23 +179,32 @@ def _lines(ledger: Path) -> list[Line]:
         except msgspec.MsgspecError as error:
             if "truncated" in str(error):
                 continue  # the write that a crash cut off; what it would have said is found by its step again
+            ledger = home.where(LEDGER)
             message = f"{ledger}, line {number}: expected a release's standing, got {error}"
             raise Refused(message, next_command=f"edit {ledger}") from None
     return lines
 
 
-def _append(ledger: Path, line: Line) -> None:
-    """Add one line and put it on disk; a torn line of a crash before is ended first."""
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with ledger.open("ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(msgspec.json.encode(line) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+def _content(home: Home) -> bytes:
+    try:
+        return home.read_log(LEDGER)
+    except OSError as error:
+        message = f"{home.where(LEDGER)}: it cannot be read ({error.strerror or error})."
+        raise Unreachable(message) from error
+
+
+def _append(home: Home, line: Line) -> None:
+    """Add one line and put it on disk, without what a crash left of the line before. Raises AnswerLost."""
+    whole = _content(home).rfind(b"\n") + 1
+    try:
+        log = home.open_log(LEDGER, size=whole)
+        try:
+            log.append(msgspec.json.encode(line) + b"\n", durable=True)
+        finally:
+            log.close()
+    except OSError as error:
+        message = f"{home.where(LEDGER)}: it is not sure that a line was added ({error.strerror or error})."
+        raise AnswerLost(message) from error
 
 
 def _now(clock: Callable[[], datetime]) -> str:

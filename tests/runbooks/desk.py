@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from runbooks.engine.record.home import Home
     from runbooks.engine.step import Book
     from tests.runbooks.stand_in import StandIn
 
@@ -43,10 +44,15 @@ class Desk:
     edge: Edge
     consent: Consent = field(default_factory=lambda: Consent(yes=True, reason="it throws"))
 
+    @property
+    def home(self) -> Home:
+        """Return where operations are remembered."""
+        return Folder(self.settings.home)
+
     def runner(self) -> Runner:
         """Make what runs books."""
         return Runner(
-            home=Folder(self.settings.home),
+            home=self.home,
             stack="twin",
             stack_argument="twin",
             actor="tester",
@@ -63,7 +69,7 @@ class Desk:
         version = self.stand_in.upload()
         self.stand_in.deploy(version)
         if good:
-            record_verified(self.settings.home, "api", version=given(version), proofs=(), clock=now).act(Sight())
+            record_verified(self.home, "api", version=given(version), proofs=(), clock=now).act(Sight())
         return version
 
 

@@ -27,7 +27,7 @@ def book_of(desk: Desk, *, live: str, preview: bool = False) -> Book[deploy.Fact
     (settings.root / "twin.py").write_text(TWIN.replace("OUTPUTS", json.dumps(outputs)), "utf-8")
     pulumi = Pulumi("twin", settings.file, settings.root, {}, settings.twin_state, str)
     arguments = deploy.Arguments(preview=preview)
-    return deploy.book(settings, desk.cloudflare, desk.edge, pulumi, arguments=arguments, clock=now)
+    return deploy.book(settings, desk.cloudflare, desk.edge, pulumi, home=desk.home, arguments=arguments, clock=now)
 
 
 def test_a_proven_release_is_recorded_as_good(desk: Desk) -> None:
@@ -35,7 +35,7 @@ def test_a_proven_release_is_recorded_as_good(desk: Desk) -> None:
     version = desk.release(good=False)
     outcome = desk.run(book_of(desk, live=version))
     assert (outcome.status, outcome.exit) == ("done", Exit.DONE)
-    assert read_releases(desk.settings.home, "api").good == (version,)
+    assert read_releases(desk.home, "api").good == (version,)
     assert outcome.results["health"] == {
         "version": version,
         "answers": 3,
@@ -52,7 +52,7 @@ def test_a_release_that_fails_names_the_rollback(desk: Desk) -> None:
     assert (outcome.status, outcome.exit) == ("unproven", Exit.UNPROVEN)
     assert "/api/lessons" in outcome.text
     assert outcome.next_command == "invoke rollback --stack twin"
-    assert bad not in read_releases(desk.settings.home, "api").verified
+    assert bad not in read_releases(desk.home, "api").verified
 
 
 def test_the_plan_holds_the_preview_and_the_pin(desk: Desk) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def book_of(desk: Desk, **arguments: Any) -> Book[Any]:  # noqa: ANN401 - the book's own arguments
     """Make the book as the command does."""
     given = msgspec.convert({"reason": "it throws", **arguments}, rollback.Arguments)
-    return rollback.book(desk.settings, desk.cloudflare, desk.edge, arguments=given, clock=now)
+    return rollback.book(desk.settings, desk.cloudflare, desk.edge, home=desk.home, arguments=given, clock=now)
 
 
 def roll_back(desk: Desk, **arguments: Any) -> Outcome:  # noqa: ANN401 - the book's own arguments
@@ -40,7 +40,7 @@ def test_traffic_goes_back_to_the_last_verified_release(desk: Desk) -> None:
     assert desk.stand_in.live == good
     pin = read_pins(desk.settings.file)["api"]
     assert (pin.version, pin.reason, pin.run) == (good, "it throws", outcome.run)
-    releases = read_releases(desk.settings.home, "api")
+    releases = read_releases(desk.home, "api")
     assert (releases.quarantined, releases.rolled_back_to, releases.good) == ((bad,), good, (good,))
     assert desk.stand_in.deployments[0]["annotations"]["workers/message"].startswith("rollback · request ")
 
@@ -119,7 +119,7 @@ def test_the_maintenance_version_is_never_quarantined(desk: Desk) -> None:
     desk.stand_in.deploy(desk.stand_in.upload(message="maintenance"))
     roll_back(desk)
     assert desk.stand_in.live == good
-    assert read_releases(desk.settings.home, "api").quarantined == ()
+    assert read_releases(desk.home, "api").quarantined == ()
 
 
 def test_a_changed_secret_stops_it_with_the_way_on(desk: Desk) -> None:

@@ -23,6 +23,7 @@ def _deploy(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.cloudflare,
         console.edge,
         console.pulumi,
+        home=console.runner.home,
         arguments=msgspec.convert(arguments, deploy.Arguments),
         clock=console.clock,
     )
@@ -33,6 +34,7 @@ def _rollback(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.settings,
         console.cloudflare,
         console.edge,
+        home=console.runner.home,
         arguments=msgspec.convert(arguments, rollback.Arguments),
         clock=console.clock,
     )
@@ -45,6 +47,7 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.edge,
         console.supabase,
         console.programs,
+        home=console.runner.home,
         arguments=msgspec.convert(arguments, restore.Arguments),
         clock=console.clock,
     )
