@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from benchmarks.sweeping.place import opened
 from benchmarks.sweeping.points import SUBJECTS, Sweep, Tally
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Sequence
 
     from benchmarks.sweeping.door import Moment
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
 
 PLACES: Final = 2  # twins at work at once: while one waits, the other has the processor
 
-Job = tuple["Subject", "Moment", Counter[str]]
+
+@dataclass(frozen=True)
+class Job:
+    """A moment to die at, and what must have happened in the end; `expect` is what it may take in seconds."""
+
+    subject: Subject
+    moment: Moment
+    wanted: Counter[str]
+    expect: float
 
 
 def measure(_runs: int) -> dict[str, Any]:
@@ -59,24 +68,28 @@ def measure(_runs: int) -> dict[str, Any]:
 
 def moments_of(place: Place, subject: Subject) -> list[Job]:
     """Let a subject run to its end; return each of its moments with what must have happened in the end."""
+    began = time.monotonic()
     wanted, moments = Sweep(place, subject).whole()
-    return [(subject, moment, wanted) for moment in moments]
+    return [Job(subject, moment, wanted, time.monotonic() - began) for moment in moments]
 
 
-def sweep(
-    places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[int, int, float, Tally], None]
-) -> dict[str, Tally]:
-    """Do all jobs, each at the next free place; return the tallies by subject. `report` is told of every one."""
-    left, began, done = deque(jobs), time.monotonic(), Tally()
-    found: dict[str, Tally] = {subject.name: Tally() for subject, _, _ in jobs}
+def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str, Tally]:
+    """Do all jobs, each at the next free place; return the tallies by subject. `report` is told how far it is."""
+    left, began, done, spent = deque(jobs), time.monotonic(), Tally(), 0.0
+    found: dict[str, Tally] = {job.subject.name: Tally() for job in jobs}
+    total = sum(job.expect for job in jobs)
 
     def work(place: Place) -> None:
+        nonlocal spent
         while left:
-            subject, moment, wanted = left.popleft()
-            tally = Sweep(place, subject).at(moment, wanted)
-            found[subject.name].add(tally)
+            job = left.popleft()
+            tally = Sweep(place, job.subject).at(job.moment, job.wanted)
+            found[job.subject.name].add(tally)
             done.add(tally)
-            report(done.points + done.missed, len(jobs), time.monotonic() - began, done)
+            spent += job.expect
+            minutes = (time.monotonic() - began) / spent * (total - spent) / 60
+            counts = f"lost {done.lost}, repeated {done.repeated}, unfinished {done.unfinished}"
+            report(f"{done.points + done.missed}/{len(jobs)} moments, {counts}; about {minutes:.0f} min left")
 
     with ThreadPoolExecutor(len(places)) as pool:
         for ended in [pool.submit(work, place) for place in places]:
@@ -84,10 +97,7 @@ def sweep(
     return found
 
 
-def _report(done: int, total: int, seconds: float, tally: Tally) -> None:
-    eta = seconds / done * (total - done) / 60
-    counts = f"lost {tally.lost}, repeated {tally.repeated}, unfinished {tally.unfinished}"
-    sys.stderr.write(f"\r{done}/{total} moments, {counts}; about {eta:.0f} min left   ")
-    if done == total:
-        sys.stderr.write("\n")
+def _report(text: str) -> None:
+    """Show how far it is, on one line of a terminal."""
+    sys.stderr.write(f"\r{text}   ")
     sys.stderr.flush()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.kill_sweep import Job, moments_of, sweep
+from benchmarks.kill_sweep import moments_of, sweep
 from benchmarks.sweeping.place import opened
-from benchmarks.sweeping.points import RESTORE, ROLLBACK
+from benchmarks.sweeping.points import RESTORE, ROLLBACK, Sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.twin
 
+LIVE = ["live: old"]
 OF_RESTORE = (
     "before append observed copy the present",
     "after supabase POST /v1/projects/emstwinprojectlocala/database/backups/restore-pitr",
@@ -22,14 +24,18 @@ OF_RESTORE = (
 
 
 def test_nothing_is_lost_or_repeated_wherever_a_run_dies(tmp_path: Path) -> None:
-    """Killed at every tenth moment of a rollback, in the copy and in the recovery of a restore: each ends, once."""
+    """Killed at every twelfth moment of a rollback, in the copy and in the recovery of a restore: each ends, once."""
     with opened(tmp_path / "place") as place:
         rollback = moments_of(place, ROLLBACK)
         restore = moments_of(place, RESTORE)
-        chosen: list[Job] = [*rollback[::10], *(job for job in restore if job[1].label in OF_RESTORE)]
-        found = sweep([place], chosen, report=lambda *_: None)
+        chosen = [*rollback[::12], *(job for job in restore if job.moment.label in OF_RESTORE)]
+        found = sweep([place], chosen, report=lambda _: None)
+        wrong = Sweep(place, ROLLBACK).at(rollback[-1].moment, rollback[-1].wanted + Counter(["more"]) - Counter(LIVE))
     assert [problem for tally in found.values() for problem in tally.problems] == []
-    assert (found["rollback"].points, found["restore"].points) == (len(rollback[::10]), len(OF_RESTORE))
+    assert (found["rollback"].points, found["restore"].points) == (len(rollback[::12]), len(OF_RESTORE))
     assert len(rollback) >= 70
     assert len(restore) >= 150
-    assert {job[1].label for job in chosen if job[1].label in OF_RESTORE} == set(OF_RESTORE)
+    assert (wrong.points, wrong.lost, wrong.repeated, wrong.unfinished) == (1, 1, 1, 0)
+    assert wrong.problems[0].startswith(
+        "rollback, after edge GET /api/nothing-here (1): lost {'more': 1}, repeated {'live: old': 1}; exit -9"
+    )
