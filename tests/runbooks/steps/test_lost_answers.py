@@ -1,0 +1,181 @@
+"""The answer of every kind of act is lost once: it is looked for and found, and nothing is done again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg
+import pytest
+
+from runbooks.clients.postgres_programs import Programs
+from runbooks.clients.supabase import (
+    Backups,
+    Cidrs,
+    PhysicalBackups,
+    Project,
+    ProjectDatabase,
+    ProjectStatus,
+    Restrictions,
+    ServiceHealth,
+    Supabase,
+)
+from runbooks.engine.step import Book, Sight, Step
+from runbooks.model.errors import AnswerLost, Exit
+from runbooks.model.reconciliation import WRITES
+from runbooks.steps.copies import copy_present, keep_later_writes
+from runbooks.steps.database import end_other_sessions
+from runbooks.steps.pins import pin_release, unpin_release
+from runbooks.steps.releases import note_unpinned, quarantine, record_verified
+from runbooks.steps.supabase import allow, let_the_archive_reach, recover
+from runbooks.steps.workers import given, route_traffic
+from tests.runbooks.desk import now
+from tests.runbooks.steps.test_recovery import BEFORE, FakeDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runbooks.clients.postgres import Postgres
+    from runbooks.engine.step import Json
+    from tests.runbooks.desk import Desk
+
+
+@dataclass(frozen=True)
+class Platform(Supabase):
+    """A project that does what it is asked, with a database that tells of it."""
+
+    database: FakeDatabase = field(default_factory=lambda: FakeDatabase("postgresql://x@127.0.0.1/x", says=[BEFORE]))
+    allowed: list[Cidrs] = field(default_factory=lambda: [Cidrs(("0.0.0.0/0",))])
+    looks: list[datetime] = field(default_factory=list)
+
+    def project(self) -> Project:
+        """Say that all is well."""
+        return Project("ems", "eu", ProjectStatus.ACTIVE_HEALTHY, ProjectDatabase("db", "18"))
+
+    def health(self, *services: str) -> tuple[ServiceHealth, ...]:
+        """Say that all is well."""
+        return tuple(ServiceHealth(service, "ACTIVE_HEALTHY") for service in services)
+
+    def restrictions(self) -> Restrictions:
+        """Tell who was allowed last."""
+        return Restrictions("allowed", "applied", self.allowed[-1])
+
+    def restrict(self, cidrs: Cidrs) -> Restrictions:
+        """Allow them."""
+        self.allowed.append(cidrs)
+        return self.restrictions()
+
+    def restore_pitr(self, at: datetime) -> None:
+        """Recover at once."""
+        started = at + timedelta(minutes=4)
+        self.database.says[0] = msgspec.structs.replace(BEFORE, started_at=started, timeline=2, next_transaction=700)
+
+    def backups(self) -> Backups:
+        """Reach further from the second look on."""
+        self.looks.append(now())
+        reach = 0 if len(self.looks) == 1 else int(now().timestamp())
+        return Backups(pitr_enabled=True, physical_backup_data=PhysicalBackups(0, reach))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the steps work on."""
+
+    desk: Desk
+    database: Postgres
+
+    @property
+    def platform(self) -> Platform:
+        """Return a project of its own."""
+        return Platform(self.desk.cloudflare.transport, "r" * 20)
+
+    @property
+    def programs(self) -> Programs:
+        """Return the programs of the database."""
+        return Programs(self.database, self.desk.settings.root)
+
+    def copied(self) -> Step:
+        """Return the step after a copy."""
+        home = self.desk.settings.home
+        copy_present(self.programs, home, "b", name="copy").act(Sight())
+        return keep_later_writes(self.programs, home, "b", name="later")
+
+    def route(self) -> Step:
+        """Return the step that routes to a fresh version."""
+        before, to = self.desk.release(), self.desk.stand_in.upload()
+        return route_traffic(self.desk.cloudflare, "ems-api", to=to, back_to=before)
+
+    def recovery(self) -> Step:
+        """Return the recovery."""
+        platform = self.platform
+        return recover(platform, platform.database, now(), clock=now, way_back="-", expect=1, name="r")
+
+    def unpin(self) -> Step:
+        """Return the removal of a pin."""
+        file = self.desk.settings.file
+        pin_release(file, "api", version="v", reason="r", clock=now).act(Sight(run="r"))
+        return unpin_release(file, "api")
+
+    def note(self) -> Step:
+        """Return the note that a rollback is over."""
+        quarantine(self.desk.home, "api", version="v", to="u", clock=now).act(Sight())
+        return note_unpinned(self.desk.home, "api", version="u", clock=now)
+
+
+MAKERS: dict[str, Callable[[Bench], Step]] = {
+    "workers.route_traffic": Bench.route,
+    "supabase.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
+    "supabase.recover": Bench.recovery,
+    "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(
+        b.platform, b.database, now() - timedelta(seconds=5), name="i"
+    ),
+    "database.end_other_sessions": lambda b: end_other_sessions(b.database, name="e"),
+    "copies.copy_present": lambda b: copy_present(b.programs, b.desk.settings.home, "b", name="c"),
+    "copies.keep_later_writes": Bench.copied,
+    "releases.record_verified": lambda b: record_verified(b.desk.home, "api", version=given("v"), proofs=(), clock=now),
+    "releases.quarantine": lambda b: quarantine(b.desk.home, "api", version="v", to="u", clock=now),
+    "releases.note_unpinned": Bench.note,
+    "pins.pin_release": lambda b: pin_release(b.desk.settings.file, "api", version="v", reason="r", clock=now),
+    "pins.unpin_release": Bench.unpin,
+}
+CONVERGES = {"program.apply_program"}
+"""Done again after a lost answer, which changes nothing: the kill sweep counts it at the twin."""
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """No facts."""
+
+
+@pytest.fixture
+def another_session(database: Postgres) -> Iterator[None]:
+    """Have an application connected."""
+    connection = psycopg.connect(database.url, application_name="app")
+    yield
+    connection.close()
+
+
+def test_every_entry_is_exercised() -> None:
+    """No step that changes something is missing below."""
+    assert set(MAKERS) | CONVERGES == {step for entry in WRITES for step in entry.steps}
+
+
+@pytest.mark.twin
+@pytest.mark.usefixtures("another_session")
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_lost_answer_is_found(desk: Desk, database: Postgres, name: str) -> None:
+    """The act is done, its answer never comes: the run ends well and the act was not done twice."""
+    step = MAKERS[name](Bench(desk, database))
+    acts = []
+
+    def act(sight: Sight) -> Json:
+        acts.append(sight.request)
+        step.act(sight)
+        message = "the answer was lost"
+        raise AnswerLost(message)
+
+    lossy = replace(step, act=act)
+    book = Book(name="one", facts_type=Nothing, gather=Nothing, steps=lambda _: (lossy,), summary=lambda _: "one step")
+    outcome = desk.run(book)
+    assert (outcome.exit, outcome.text, len(acts)) == (Exit.DONE, "", 1)
