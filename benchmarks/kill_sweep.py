@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -77,16 +78,16 @@ def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str
     """Do all jobs, each at the next free place; return the tallies by subject. `report` is told how far it is."""
     left, began, done, spent = deque(jobs), time.monotonic(), Tally(), 0.0
     found: dict[str, Tally] = {job.subject.name: Tally() for job in jobs}
-    total = sum(job.expect for job in jobs)
+    total, counting = sum(job.expect for job in jobs), threading.Lock()
 
     def work(place: Place) -> None:
         nonlocal spent
-        while left:
-            job = left.popleft()
+        while job := _next(left):
             tally = Sweep(place, job.subject).at(job.moment, job.wanted)
-            found[job.subject.name].add(tally)
-            done.add(tally)
-            spent += job.expect
+            with counting:
+                found[job.subject.name].add(tally)
+                done.add(tally)
+                spent += job.expect
             minutes = (time.monotonic() - began) / spent * (total - spent) / 60
             counts = f"lost {done.lost}, repeated {done.repeated}, unfinished {done.unfinished}"
             report(f"{done.points + done.missed}/{len(jobs)} moments, {counts}; about {minutes:.0f} min left")
@@ -95,6 +96,13 @@ def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str
         for ended in [pool.submit(work, place) for place in places]:
             ended.result()
     return found
+
+
+def _next(left: deque[Job]) -> Job | None:
+    try:
+        return left.popleft()
+    except IndexError:
+        return None
 
 
 def _report(text: str) -> None:
