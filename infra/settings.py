@@ -63,10 +63,13 @@ def read_stack() -> Stack:
         _refuse("cloudflare:baseUrl", "is missing; expected the address of Cloudflare's API")
     config = pulumi.Config(PROJECT)
     fields: dict[str, Any] = {"base_url": base_url}
-    for name in Stack.__struct_fields__:
+    for field_ in msgspec.structs.fields(Stack):
+        name = field_.name
         if name == "base_url":
             continue
         text = config.get(name)
+        if text is None and not field_.required:
+            continue
         if text is None:
             _refuse(f"{PROJECT}:{name}", "is missing; both stack files hold the same keys")
         fields[name] = text if name in TEXTS else _structured(name, text)

@@ -197,6 +197,13 @@ class Pin(Frozen, frozen=True):
     run: str
 
 
+class Approvals(Frozen, frozen=True):
+    """The books that a second person must approve before their first effect, and how long an approval counts."""
+
+    books: tuple[str, ...] = ()
+    expires_minutes: Annotated[float, Meta(gt=0)] = 30.0
+
+
 class Stack(Frozen, frozen=True):
     """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`."""
 
@@ -215,3 +222,4 @@ class Stack(Frozen, frozen=True):
     drill: Drill
     twin: Twin
     pins: dict[str, Pin]
+    approvals: Approvals = Approvals()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console as Screen
 from rich.table import Table
 
+from runbooks.commands.frame.console import account
+from runbooks.engine import asking
 from runbooks.engine.record import entry as journal
 from runbooks.model.errors import Exit, Refused
 from runbooks.render.wording import brief
@@ -29,8 +31,7 @@ def list_runs(console: Console) -> Exit:
         console.print_json({"runs": runs})
         return Exit.DONE
     rows = [
-        (run.run, run.book, run.status, f"{run.steps_done}/{run.steps_total}", run.actor, run.reason or run.text)
-        for run in runs
+        (run.run, run.book, run.status, f"{run.steps_done}/{run.steps_total}", run.actor, _why(run)) for run in runs
     ]
     _print(console, ("run", "book", "status", "steps", "by", "why"), rows)
     for run in runs:
@@ -75,6 +76,26 @@ def undo(console: Console, run: str) -> Exit:
     return console.finish(console.runner.undo(found.run, book=book, consent=console.consent()))
 
 
+def approve(console: Console, run: str, name: str) -> Exit:
+    """Approve the plan of a run as a second person; without an id, of the newest unfinished one."""
+    found = _find(console, run, unfinished=not run)
+    given = asking.approve(
+        console.runner.home,
+        found.run,
+        by=console.redact(name),
+        account=account(),
+        now=console.clock(),
+        seconds=console.settings.stack.approvals.expires_minutes * 60,
+    )
+    if console.flags.json:
+        console.print_json({"run": found.run, "approval": given})
+    else:
+        _say(console, f"{given.by} approved {found.run}, plan {given.digest[:12]}, until {given.expires}")
+        if found.unfinished and found.next_command:
+            _say(console, f"Next     {found.next_command}")
+    return Exit.DONE
+
+
 def verify_runs(console: Console, run: str) -> Exit:
     """Prove the chain of one journal or of all. Raises Refused naming the first line that was altered."""
     chosen = [_find(console, run)] if run else console.runner.runs()
@@ -101,6 +122,12 @@ def _find(console: Console, run: str, *, unfinished: bool = False) -> RunSummary
         message = f"{console.settings.home}: expected {kind}, got none of {len(runs)}."
         raise Refused(message, next_command=f"invoke runs --stack {console.settings.argument}")
     return found[-1]
+
+
+def _why(run: RunSummary) -> str:
+    """Return for whom or what a run waits, or why it was begun."""
+    waits = run.text if run.status in ("running", "paused") else ""
+    return waits or run.reason or run.text
 
 
 def _seen(entry: Entry) -> str:

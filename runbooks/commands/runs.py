@@ -107,6 +107,29 @@ def undo(
     perform(flags, work)
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        **READING,
+        "run": "Id of the run. Without it: the newest one that is unfinished.",
+        "as": "Who approves: never who runs it.",
+    },
+)
+def approve(_context: Context, *, as_: str, run: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Approve the plan of a run that waits for a second person.
+
+    Changes nothing outside the ops home. The approval counts for this plan, once, and expires; whoever runs the plan
+    cannot give it. Read the plan first: invoke runs.show.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.approve(console, run, as_)
+
+    perform(Flags(stack, json=json), work)
+
+
 @task(auto_shortflags=False, help={**READING, "run": "Id of the run. Without it: every run."})
 def verify(_context: Context, *, run: str = "", stack: str = "prod", json: bool = False) -> None:
     """Prove that journals are whole and were not altered.

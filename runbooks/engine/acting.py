@@ -162,7 +162,12 @@ def _read(step: Step, session: Session) -> None:
     sight = session.sight(step)
     payload = {"request": "", "attempt": 1, "effect": step.effect, "title": step.title, "before": {}}
     session.write(Kind.STEP_STARTED, payload)
+    if step.asks:
+        asked = session.write(Kind.ASKED, {"text": step.asks(session.run)}, durable=True)
+        session.desk.note(asked["text"])
     answer = _answer(step, sight, session)
+    if step.asks:
+        session.write(Kind.ANSWERED, {"answer": answer}, durable=True)
     seen = session.write(Kind.OBSERVED, {"answer": answer})["answer"]
     held = settle(step, sight, stop=session.stop, limit=AT_ONCE, counts=only_yes, until=sight.deadline)
     if not isinstance(held, Yes):

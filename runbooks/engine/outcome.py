@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Protocol
 
 from runbooks.engine.plan import FactsChanged
-from runbooks.model.errors import AnswerLost, Exit, NotSo, OpsError, Refused
+from runbooks.model.errors import AnswerLost, AwaitsSomebody, Exit, NotSo, OpsError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def ending_of(error: Exception, *, acted: bool, go_on: str, undo: str) -> Ending
     if isinstance(error, NotSo) and acted:
         return Ending(Status.UNPROVEN, Exit.UNPROVEN, f"{text}; to look again: {go_on}", first or undo, error)
     text = f"{text}; first: {first}" if first else text
-    if isinstance(error, AnswerLost) or (isinstance(error, OpsError) and error.retryable):
+    if isinstance(error, AnswerLost | AwaitsSomebody) or (isinstance(error, OpsError) and error.retryable):
         return Ending(Status.PAUSED, Exit.PAUSED, text, go_on, error)
     refused = isinstance(error, Refused) and not acted
     return Ending(Status.FAILED, Exit.REFUSED if refused else Exit.FAILED, text, go_on, error)

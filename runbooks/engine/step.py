@@ -95,6 +95,8 @@ class Step:
     """Seconds, from past runs where there are any: the honest ETA."""
     deadline: float = 60.0
     attempts: int = 1
+    asks: Callable[[str], str] | None = None
+    """What a reading step that waits for a person says, given the run's id; written down before it is shown."""
     settle: float = 1.0
     """Seconds for which `holds` must keep saying No after a lost answer until that No is proven: a provider that reads
     stale, or carries out late, needs longer."""

@@ -6,6 +6,7 @@
     ├── NotWritten         the journal cannot be written: no further effect starts    exit 3
     ├── CheckError         reading or proving went wrong                              exit 1
     │   ├── NotSo          the proof failed: the system is not as it should be        exit 5 after an act
+    │   ├── AwaitsSomebody a person has not answered yet                              exit 3
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
     └── ActError           an effect went wrong                                       exit 1
         ├── ActRefused     the provider said no: the effect did not happen
@@ -80,6 +81,12 @@ class Unreachable(CheckError):
     """No answer, or one that says "later"; nothing was changed, asking again is safe."""
 
     retryable = True
+
+
+class AwaitsSomebody(CheckError):
+    """A person has not answered yet; nothing was changed, and the run goes on once they have."""
+
+    exit = Exit.PAUSED
 
 
 class ActError(OpsError):

@@ -37,6 +37,10 @@ VARIABLES: Final = {
 """The secrets, which only the environment holds, and what each one is."""
 
 
+OPTIONAL: Final = {field.name for field in msgspec.structs.fields(Stack) if not field.required}
+"""Keys that an older stack file may lack."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """One stack, whole: its file, its typed values, and the secrets of the environment.
@@ -118,7 +122,7 @@ def stack_of(document: dict[str, Any], file: Path) -> Stack:
             guess = difflib.get_close_matches(str(key), known, n=1)
             raise _refusal(file, str(key), "is not known" + (f"; did you mean {guess[0]}" if guess else ""))
     for key, field in known.items():
-        if field not in fields:
+        if field not in fields and field not in OPTIONAL:
             raise _refusal(file, key, "is missing")
     return _convert(fields, known, file)
 

@@ -27,7 +27,7 @@ def load(config: Config) -> object:
 
 def test_a_missing_key_is_named(root: Path) -> None:
     """A key that isn't there is named with its file."""
-    for key in read(root, "twin"):
+    for key in read(root, "twin").keys() - {"ems-ops:approvals"}:
         config = read(root, "twin")
         del config[key]
         with pytest.raises(pulumi.RunError, match=rf"^Pulumi\.stack\.yaml: {key}: is missing"):

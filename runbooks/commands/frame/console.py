@@ -25,6 +25,7 @@ from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
 from runbooks.commands.frame.shelf import SHELF
+from runbooks.engine.asking import approved
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
@@ -137,7 +138,7 @@ class Console:
             home=Folder(self.settings.home),
             stack=self.settings.name,
             stack_argument=self.settings.argument,
-            actor=_actor(),
+            actor=account(),
             show=self.show,
             redact=self.redact,
             clock=self.clock,
@@ -166,10 +167,21 @@ class Console:
             message = f"book {name}: expected one of {', '.join(sorted(SHELF))}."
             raise Refused(message, next_command="invoke --list")
         try:
-            return SHELF[name](self, arguments)
+            book = SHELF[name](self, arguments)
         except msgspec.ValidationError as error:
             message = f"{name}: {error}."
             raise Refused(message, next_command=f"invoke --help {name}") from None
+        approvals = self.settings.stack.approvals
+        if name not in approvals.books:
+            return book
+        return approved(
+            book,
+            home=self.runner.home,
+            clock=self.clock,
+            seconds=approvals.expires_minutes * 60,
+            wait=self.interactive,
+            command=f"invoke runs.approve --run {{run}} --as NAME --stack {shlex.quote(self.settings.argument)}",
+        )
 
     def play(self, name: str, arguments: Mapping[str, Any]) -> Exit:
         """Run a book and tell how it ended."""
@@ -247,7 +259,7 @@ def _keep(error: Exception, console: Console | None, redact: Redactor) -> Path |
     return file
 
 
-def _actor() -> str:
+def account() -> str:
     """Return who acts, by the operating system's own account of it."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
