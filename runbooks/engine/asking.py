@@ -47,7 +47,7 @@ def approve(home: Home, run: str, *, by: str, account: str, now: datetime, secon
     Refused: without a name, by an operator of the run, where the run does not ask, or while an approval counts.
     """
     given, digest, operators = _open(home, run)
-    if not by.strip() or by in operators:
+    if not by.strip() or _plain(by) in operators:
         message = f"run {run}: expected the name of somebody else than {', '.join(sorted(operators))}, got “{by}”"
         raise Refused(message)
     for one in given.values():
@@ -105,11 +105,16 @@ def _folder(run: str) -> str:
     return f"{RUNS}/{run}/answers"
 
 
+def _plain(name: str) -> str:
+    """Return a name as it is compared: the same person in capitals is no second one."""
+    return name.strip().casefold()
+
+
 def _counting(home: Home, run: str, *, now: datetime) -> dict[str, Json]:
     """Return the newest approval that counts now, nothing where there is none."""
     given, digest, operators = _open(home, run)
     for name, one in reversed(given.items()):
-        if one.digest == digest and one.by not in operators and now < datetime.fromisoformat(one.expires):
+        if one.digest == digest and _plain(one.by) not in operators and now < datetime.fromisoformat(one.expires):
             return {"name": name, **msgspec.to_builtins(one)}
     return {}
 
@@ -121,7 +126,7 @@ def _open(home: Home, run: str) -> tuple[dict[str, Approval], str, set[str]]:
     if told is None or not any(step.name == NAME for step in told.plan.steps):
         message = f"run {run} asks for no approval"
         raise Refused(message)
-    operators = {str(entry.payload["actor"]) for entry in entries if entry.kind is Kind.LEASE_TAKEN}
+    operators = {_plain(entry.payload["actor"]) for entry in entries if entry.kind is Kind.LEASE_TAKEN}
     used = {entry.payload["answer"]["name"] for entry in entries if entry.kind is Kind.ANSWERED}
     names = [name for name in home.names(_folder(run)) if name not in used]
     try:

@@ -91,7 +91,7 @@ def test_a_run_that_was_answered_does_not_ask_again(tmp_path: Path) -> None:
     assert world.effects() == ["act a"]
 
 
-@pytest.mark.parametrize("name", ["on-call", "", " "])
+@pytest.mark.parametrize("name", ["on-call", "On-Call ", "", " "])
 def test_an_operator_of_the_run_cannot_approve_it(tmp_path: Path, name: str) -> None:
     """Neither who runs it nor nobody approves."""
     home = tmp_path / "home"
