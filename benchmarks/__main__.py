@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("twin_start", "drill", "list", "kill_sweep")
+NAMES = ("twin_start", "drill", "list", "kill_sweep", "signal_sweep")
 
 
 def main(arguments: list[str]) -> int:

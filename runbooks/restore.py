@@ -19,15 +19,16 @@ from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window, distance, parse
-from runbooks.model.timepoint_refusals import Asker, PointRefused
+from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.copies import copy_present, keep_later_writes, way_back
 from runbooks.steps.database import end_other_sessions
 from runbooks.steps.edge import serves
 from runbooks.steps.journals import first_change, left_stopped
 from runbooks.steps.maintenance import edge_is_stopped, serving_release
-from runbooks.steps.present import Present, check_own_address, losses, read_present
+from runbooks.steps.present import Present, check_own_address, check_without_present, losses, read_present
+from runbooks.steps.restrictions import allow, allowed_before
 from runbooks.steps.strategies import choose
-from runbooks.steps.supabase import allow, allowed_before, let_the_archive_reach, recover
+from runbooks.steps.supabase import let_the_archive_reach, recover
 from runbooks.steps.verification import Beats, Expected, verify
 from runbooks.steps.workers import SHORT, given, route_traffic
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.edge import Edge
     from runbooks.clients.postgres_programs import Programs
-    from runbooks.clients.supabase import Backups, Supabase
+    from runbooks.clients.supabase import Supabase
     from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
 
@@ -108,7 +109,8 @@ class Restore:
         check_window(point, backups.window, self.asker)
         present = self.present
         if present is None:
-            self.check_without_database(backups)
+            where, agreed = self.programs.database.where, self.arguments.without_copy
+            check_without_present(point, backups.window.latest, where=where, agreed=agreed, asker=self.asker)
         else:
             self.programs.find("pg_dump")
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
@@ -137,20 +139,6 @@ class Restore:
         if present is not None:
             check_own_address(present.server, database.operator_cidrs, file=self.settings.file.name)
         return present
-
-    def check_without_database(self, backups: Backups) -> None:
-        """Raise Refused unless the operator agrees to go on without a copy, and the point is archived already."""
-        latest = backups.window.latest
-        if not self.arguments.without_copy:
-            message = (
-                f"Database {self.programs.database.where}: it does not answer, so the present cannot be copied and "
-                "what is lost cannot be shown. --without-copy goes on nevertheless."
-            )
-            raise Refused(message, next_command=f'{self.asker.command}"{self.arguments.point}" --without-copy')
-        if latest is None or latest < self.point.at:
-            reason = "the database does not answer and its archive does not reach that far"
-            example = [Point(latest, "").utc] if latest else []
-            raise PointRefused(self.point.given, reason, *example, asker=self.asker)
 
     @property
     def operators(self) -> Cidrs:

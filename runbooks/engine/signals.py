@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -18,6 +21,12 @@ AT_ONCE: Final = 1
 
 WHEN_ASKED_TWICE: Final = 2
 """An effect is in flight: only the second signal ends the wait."""
+
+NUDGE: Final = signal.SIGURG
+"""Interrupts a wait and means nothing: no program of ours uses it."""
+
+SOON: Final = 0.05
+"""Seconds after which a signal must have been heard."""
 
 Result = TypeVar("Result")
 
@@ -46,6 +55,7 @@ class Stop:
         self._limit: int | None = None
         self._entered = 0
         self._previous: dict[signal.Signals, Any] = {}
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._entered += 1
@@ -53,11 +63,13 @@ class Stop:
             for number in ASKING:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._remember)
+            self._open.callback(_insist())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._entered -= 1
         if not self._entered:
+            self._open.close()
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
 
@@ -88,6 +100,35 @@ class Stop:
             raise StopNow(self.asked)
         if self._limit is not None:
             self._tell(f"{self.asked}: what is in flight is waited for; once more ends the waiting")
+
+
+def _insist() -> Callable[[], None]:
+    """Make sure that a signal is heard soon, and return what ends that.
+
+    A signal that comes right before the main thread begins to wait in the kernel is only looked at when that wait is
+    over: minutes later, or when somebody types. So another thread, which is told of every signal, interrupts the wait.
+    """
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False), signal.signal(NUDGE, lambda *_: None)
+    main = threading.get_ident()
+
+    def nudge() -> None:
+        while number := os.read(ours, 1):
+            if number[0] != NUDGE:
+                time.sleep(SOON)
+                signal.pthread_kill(main, NUDGE)
+
+    def end() -> None:
+        signal.set_wakeup_fd(before[0])
+        os.close(theirs)
+        thread.join()
+        signal.signal(NUDGE, before[1])
+        os.close(ours)
+
+    thread = threading.Thread(target=nudge, daemon=True)
+    thread.start()
+    return end
 
 
 def leave() -> None:

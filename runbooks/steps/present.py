@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.model.errors import Refused, Unreachable
+from runbooks.model.timepoint import Point
+from runbooks.model.timepoint_refusals import Asker, PointRefused
 from runbooks.steps.database import Server, TableRows, look_at, written_after
 from runbooks.steps.verification import Beats, last_beat
 
@@ -50,6 +52,20 @@ def check_own_address(server: Server, operators: tuple[str, ...], *, file: str) 
             "the restore would shut itself out."
         )
         raise Refused(message, next_command=f"edit {file}")
+
+
+def check_without_present(point: Point, latest: datetime | None, *, where: str, agreed: bool, asker: Asker) -> None:
+    """Raise Refused unless the operator agreed to go on without a copy, and the archive covers the point already."""
+    if not agreed:
+        message = (
+            f"Database {where}: it does not answer, so the present cannot be copied and what is lost cannot be shown. "
+            "--without-copy goes on nevertheless."
+        )
+        raise Refused(message, next_command=f'{asker.command}"{point.given}" --without-copy')
+    if latest is None or latest < point.at:
+        reason = "the database does not answer and its archive does not reach that far"
+        example = [Point(latest, "").utc] if latest else []
+        raise PointRefused(point.given, reason, *example, asker=asker)
 
 
 def losses(present: Present | None, *, restricted: bool) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The Supabase project: how far its archive reaches, who may connect, and the recovery itself.
+"""The Supabase project: how far its archive reaches, and the recovery itself.
 
 The platform's word alone proves nothing: a project has been seen to say ACTIVE_HEALTHY before its recovery began, and
 after one that left an empty cluster (user reports, 2024-2026). What counts is what the server inside says of itself.
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.supabase import FAILED, Cidrs, ProjectStatus, Restrictions, Supabase, cidrs_of
+from runbooks.clients.supabase import FAILED, ProjectStatus, Supabase
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
-from runbooks.model.errors import ActRefused, CheckError, OpsError, Refused, Unreachable
+from runbooks.model.errors import CheckError, OpsError, Refused, Unreachable
 from runbooks.model.reconciliation import EMPTY_TRANSACTION
 from runbooks.steps.database import Server, look_at
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SHIPPED_WITHIN: Final = 300.0
 """Seconds within which the archive must have reached the point: WAL is shipped every 2 minutes (Supabase, 2026-11)."""
-RESTRICTED_WITHIN: Final = 300.0
 RESTORED_WITHIN: Final = 4 * 3600.0
 """Seconds that a recovery may take: a week of WAL has been seen to need hours."""
 BEGUN_WITHIN: Final = 20.0
@@ -82,67 +81,6 @@ def let_the_archive_reach(supabase: Supabase, database: Postgres, point: datetim
         undo=NoUndo("an empty transaction leaves nothing behind"),
         expect=0.1,
         deadline=SHIPPED_WITHIN,
-        attempts=3,
-    )
-
-
-def allowed_before(now: Restrictions, operators: Cidrs, former: Cidrs | None) -> Cidrs | None:
-    """Return who might connect before anything was stopped; None where the plan has no network restrictions.
-
-    `former` is what an earlier run that left the application stopped had found.
-    """
-    if now.entitlement != "allowed":
-        return None
-    return former if former is not None and now.config.all == operators.all else now.config
-
-
-def allow(
-    supabase: Supabase,
-    cidrs: Cidrs,
-    *,
-    name: str,
-    title: str,
-    still: Callable[[], None] = lambda: None,
-) -> Step:
-    """Return the step after which exactly these addresses may connect to the database; the undo allows those of before.
-
-    `still` raises when we ourselves cannot connect any more.
-    """
-    pace = Pace()
-
-    def holds(sight: Sight) -> Held:
-        now = supabase.restrictions()
-        seen = _seen(now)
-        if now.config.all != cidrs.all:
-            seen["overtaken"] = bool(sight.request) and seen["allowed"] != sight.before.get("allowed")
-            return No(seen, f"expected {_listed(cidrs)} to be allowed, got {_listed(now.config)}")
-        if now.applied:
-            still()
-            return Yes(seen)
-        return Settling(seen, pace.next())
-
-    def act(sight: Sight) -> Json:
-        if sight.before.get("overtaken"):
-            raise _overtaken(supabase)
-        return _seen(supabase.restrict(cidrs))
-
-    def undo(sight: Sight) -> Json:
-        before = cidrs_of(msgspec.convert(sight.before["allowed"], tuple[str, ...]))
-        now = supabase.restrictions()
-        if now.config.all == before.all:
-            return _seen(now)  # somebody has done it already
-        if now.config.all != cidrs.all:
-            raise _overtaken(supabase)
-        return _seen(supabase.restrict(before))
-
-    return Step(
-        name=name,
-        title=title,
-        effect=Effect.WRITE,
-        holds=holds,
-        act=act,
-        undo=undo,
-        deadline=RESTRICTED_WITHIN,
         attempts=3,
     )
 
@@ -270,19 +208,3 @@ def _not_recovered(before: Evidence, now: Server) -> str:
             "transaction undone: it was not recovered"
         )
     return ""
-
-
-def _overtaken(supabase: Supabase) -> ActRefused:
-    """Return the refusal to replace what somebody else has allowed meanwhile."""
-    return ActRefused(
-        f"Supabase project {supabase.ref}: somebody else has changed who may connect meanwhile (now "
-        f"{_listed(supabase.restrictions().config)}). It was left as it is."
-    )
-
-
-def _seen(restrictions: Restrictions) -> dict[str, Json]:
-    return {"allowed": list(restrictions.config.all), "status": restrictions.status}
-
-
-def _listed(cidrs: Cidrs) -> str:
-    return ", ".join(cidrs.all) or "nobody"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.sweeping.place import Place, opened
 from runbooks.clients import twin
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ class Operator:
         """Return the calls that the twin saw and that changed something."""
         seen = self.control.calls()
         return [call for call in seen if call.method == method and call.path.endswith(ending) and call.effect]
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Start a twin with two proven releases, shared by all stories that bring their own stack file and ops home."""
+    with opened(tmp_path_factory.mktemp("place") / "shared") as place:
+        yield place
 
 
 @pytest.fixture

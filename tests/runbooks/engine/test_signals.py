@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -76,3 +77,52 @@ def test_other_threads_have_no_signals() -> None:
     thread.start()
     thread.join()
     assert seen == ["done"]
+
+
+def test_a_wait_that_a_signal_did_not_interrupt_ends_all_the_same() -> None:
+    """A signal that came right before the wait, or to another thread, is heard soon."""
+    ours, theirs = os.pipe()
+
+    def elsewhere() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    thread = threading.Thread(target=elsewhere)
+    rescue = threading.Timer(5, os.write, (theirs, b"nobody heard it"))
+    with Stop() as stop:
+        thread.start()
+        rescue.start()
+        with pytest.raises(StopNow, match="SIGTERM"):
+            stop.during(AT_ONCE, partial(os.read, ours, 100))
+    assert rescue.is_alive()
+    rescue.cancel()
+    for each in (thread, rescue):
+        each.join()
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_it_may_be_entered_again() -> None:
+    """A command hears signals from its beginning, and its run within: one count, and handlers come back at the end."""
+    before = signal.getsignal(signal.SIGTERM)
+    told: list[str] = []
+    with Stop(told.append) as stop:
+        with stop:
+            assert stop.during(WHEN_ASKED_TWICE, partial(send, signal.SIGTERM)) == "went on"
+        assert signal.getsignal(signal.SIGTERM) != before
+        with pytest.raises(StopNow):
+            stop.check()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert told == ["SIGTERM: what is in flight is waited for; once more ends the waiting"]
+
+
+def test_what_is_held_is_not_interrupted() -> None:
+    """Once a run holds the signals back, the surrounding work is interrupted no more."""
+    with Stop() as stop:
+
+        def work() -> str:
+            stop.hold()
+            return send(signal.SIGTERM)
+
+        assert stop.during(AT_ONCE, work) == "went on"
+        assert stop.asked == "SIGTERM"

@@ -29,7 +29,8 @@ from runbooks.steps.copies import copy_present, keep_later_writes
 from runbooks.steps.database import end_other_sessions
 from runbooks.steps.pins import pin_release, unpin_release
 from runbooks.steps.releases import note_unpinned, quarantine, record_verified
-from runbooks.steps.supabase import allow, let_the_archive_reach, recover
+from runbooks.steps.restrictions import allow
+from runbooks.steps.supabase import let_the_archive_reach, recover
 from runbooks.steps.workers import given, route_traffic
 from tests.runbooks.desk import now
 from tests.runbooks.steps.test_recovery import BEFORE, FakeDatabase

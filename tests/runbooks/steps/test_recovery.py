@@ -17,7 +17,8 @@ from runbooks.engine.step import No, Settling, Sight, Yes
 from runbooks.model.errors import CheckError, Unreachable
 from runbooks.steps import supabase as steps
 from runbooks.steps.database import Server
-from runbooks.steps.supabase import Recovery, allow, allowed_before, let_the_archive_reach
+from runbooks.steps.restrictions import allow, allowed_before
+from runbooks.steps.supabase import Recovery, let_the_archive_reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
