@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-FOREIGN = ("CLOUDFLARE_", "SUPABASE_", "PG", "PULUMI_", "EMS_")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.object_store import ObjectStore
+
+FOREIGN = ("AWS_", "CLOUDFLARE_", "SUPABASE_", "PG", "PULUMI_", "EMS_")
 """Variables that would let a test reach something real. The twin's cache (EMS_OPS_CACHE) stays: it is ours."""
 
 
@@ -23,3 +29,12 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def root() -> Path:
     """Give the repository's root."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """Start a real S3 server, shared by all tests."""
+    from tests.object_store import serving  # noqa: PLC0415 - only the tests that need it pay its imports
+
+    with serving() as store:
+        yield store
