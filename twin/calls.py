@@ -6,8 +6,6 @@ A handler that knows better than method and path what it changed says so: `reque
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from twin.faults import Fault, Faults
+from twin.faults import answers, caller
+from twin.faults.fault import Fault, Faults
+from twin.faults.stale import Memory
 from twin.route import EFFECT
 from twin.world import UnableError, UnrunnableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from twin.faults import Action
-
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+EDGE = "edge"
 _KEPT = 200_000
 _REQUEST_ID_HEADERS = ("x-request-id", "idempotency-key")
 _SUCCESS = range(200, 400)
@@ -58,6 +57,7 @@ class Controls:
     ) -> None:
         self.calls: deque[Call] = deque(maxlen=_KEPT)
         self.faults = Faults()
+        self.memory = Memory()
         self._made = 0
         self._state = state
         self._cron = cron
@@ -75,34 +75,69 @@ class Controls:
 
         app.middlewares.insert(0, watch)
 
+    def mount_edge(self, app: web.Application) -> None:
+        """Let faults strike what users ask for, as provider "edge"; their requests are not control plane calls."""
+
+        @web.middleware
+        async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._watched(EDGE, request, handler)
+
+        app.middlewares.insert(0, watch)
+
     async def _watched(self, provider: str, request: web.Request, handler: Handler) -> web.StreamResponse:
-        action = self.faults.strike(provider, request.method, request.path)
-        if action is not None:
-            await asyncio.sleep(action.delay)
-            if action.reset == "before":
-                self._record(provider, request, 0, None)
-                return _cut(request)
-            if action.status is not None and not action.applied:
-                self._record(provider, request, action.status, None)
-                return _error(provider, action)
+        fault = self.faults.strike(provider, request.method, request.path)
+        if fault is None:
+            answer, effect = await self._asked(provider, request, handler)
+            self._record(provider, request, answer.status, effect)
+        else:
+            answer = await self._broken(provider, request, handler, fault)
+        if isinstance(answer, web.HTTPException):
+            raise answer
+        return answer
+
+    async def _asked(
+        self, provider: str, request: web.Request, handler: Handler
+    ) -> tuple[web.StreamResponse, str | None]:
+        """Let the call have its effect; return its answer and the effect."""
         try:
             answer = await handler(request)
         except web.HTTPException as raised:
             answer = raised
         effect = _effect(request, answer.status)
-        if action is not None and action.reset == "after":
+        if effect is not None:
+            self.memory.wrote()
+        elif request.method == "GET":
+            self.memory.read(_key(provider, request), answer)
+        return answer, effect
+
+    async def _broken(self, provider: str, request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+        action, effect = fault.action, None
+        await asyncio.sleep(action.delay)
+        answer: web.StreamResponse | None = None
+        if action.stale and request.method == "GET":
+            answer = self.memory.before(_key(provider, request), action.stale)
+        try:
+            victim = caller.caller(answers.connection(request)) if action.kill else None
+        except caller.UnknownCallerError as error:
+            return web.json_response({"message": str(error)}, status=501)
+        fault.struck += not action.stale or answer is not None
+        if answer is None and not action.prevents:
+            answer, effect = await self._asked(provider, request, handler)
+        if action.cuts:
             self._record(provider, request, 0, effect)
-            return _cut(request)
-        if action is not None and action.status is not None:
-            answer = _error(provider, action)
+            if victim is not None:
+                caller.kill(victim)
+            return await answers.silence(request, action.silence) if action.silence else answers.reset(request)
+        if answer is None or action.status is not None:
+            answer = answers.error(provider, action)
         self._record(provider, request, answer.status, effect)
-        if action is not None and action.truncate:
-            return await _truncated(request, answer)
-        if isinstance(answer, web.HTTPException):
-            raise answer
-        return answer
+        if action.skew:
+            answer = answers.skewed(answer, action.skew)
+        return answer if action.truncate is None else await answers.truncated(request, answer, action.truncate)
 
     def _record(self, provider: str, request: web.Request, status: int, effect: str | None) -> None:
+        if provider == EDGE:
+            return
         self._made += 1
         self.calls.append(
             Call(
@@ -121,6 +156,7 @@ class Controls:
         routes = {
             ("GET", "calls"): self._list_calls,
             ("GET", "state"): self._show_state,
+            ("GET", "faults"): self._list_faults,
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "reset"): self._reset,
@@ -143,6 +179,9 @@ class Controls:
 
     async def _show_state(self, _: dict[str, Any]) -> dict[str, Any]:
         return self._state()
+
+    async def _list_faults(self, _: dict[str, Any]) -> list[dict[str, Any]]:
+        return [fault.told() for fault in self.faults.active]
 
     async def _add_fault(self, given: dict[str, Any]) -> dict[str, Any]:
         self.faults.active.append(Fault.read(given))
@@ -177,34 +216,6 @@ def _effect(request: web.Request, status: int) -> str | None:
     return f"{request.method} {request.path}" if changes else None
 
 
-def _error(provider: str, action: Action) -> web.Response:
-    status = action.status or 500
-    if provider == "cloudflare":
-        error = {"code": action.code if action.code is not None else 10000 + status, "message": action.message}
-        body: dict[str, Any] = {"success": False, "errors": [error], "messages": [], "result": None}
-    else:
-        body = {"message": action.message} | ({} if action.code is None else {"code": action.code})
-    headers = {} if action.retry_after is None else {"retry-after": str(action.retry_after)}
-    return web.json_response(body, status=status, headers=headers)
-
-
-def _cut(request: web.Request) -> web.Response:
-    """Reset the connection; what is returned reaches nobody."""
-    if request.transport is not None:
-        raw: socket.socket | None = request.transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    return web.Response(status=500)
-
-
-async def _truncated(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Send the headers and half of the body, then close the connection."""
-    body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b" " * 64
-    half = web.StreamResponse(status=answer.status, headers={"content-type": answer.content_type})
-    half.content_length = len(body)
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return half
+def _key(provider: str, request: web.Request) -> str:
+    """Return what a read is remembered by."""
+    return f"{provider} {request.host if provider == EDGE else ''} {request.path_qs}"

@@ -44,9 +44,11 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 class Do(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a fault does to a call: `delay` and `retry_after` in seconds, `reset` is "before" or "after" the effect.
+    """What a fault does to a call: `delay`, `silence`, `stale`, `skew` and `retry_after` in seconds.
 
-    An error `status` means that the effect did not happen, unless `applied`.
+    An error `status`, a `silence` or a `kill` of the caller means that the effect did not happen, unless `applied`;
+    `reset` is "before" or "after" it. `truncate` ends the body after this share. `stale` answers reads as before the
+    last write, for so long after it.
     """
 
     status: int | None = None
@@ -55,8 +57,12 @@ class Do(msgspec.Struct, frozen=True, omit_defaults=True):
     delay: float | None = None
     reset: str | None = None
     applied: bool | None = None
-    truncate: bool | None = None
-    retry_after: float | None = None
+    truncate: float | None = None
+    retry_after: int | None = None
+    silence: float | None = None
+    stale: float | None = None
+    kill: bool | None = None
+    skew: float | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +74,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     do: Do
     after: int = 0
     times: int | None = 1
+
+
+class Struck(msgspec.Struct, frozen=True):
+    """What became of a fault: how many calls matched, and to how many something happened."""
+
+    seen: int
+    struck: int
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -217,6 +230,10 @@ class TwinControl:
     def fault(self, fault: Fault) -> None:
         """Let calls go wrong from now on, as described."""
         self.transport.send(BREAK, "/__twin/faults", json=fault)
+
+    def struck(self) -> tuple[Struck, ...]:
+        """Return what became of each fault since the last time they were cleared, oldest first."""
+        return self.transport.get("/__twin/faults").decode(tuple[Struck, ...])
 
     def clear_faults(self) -> None:
         """Let all calls go well again."""

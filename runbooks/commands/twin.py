@@ -55,9 +55,12 @@ def down(_context: Context, *, stack: str = "twin", json: bool = False) -> None:
         "what": "An engine: postgres-stop, postgres-start.",
         "path": "Break calls whose path matches this pattern.",
         "method": "Only calls by this method: GET, POST … Without it: any.",
-        "provider": "Only calls to this provider: cloudflare or supabase. Without it: both.",
+        "provider": "Only calls to this one: cloudflare, supabase or edge. Without it: any.",
         "status": "Answer with this HTTP status instead.",
+        "retry_after": "With --status: when to ask again, in seconds.",
         "delay": "Let the call wait, in seconds.",
+        "silence": "Answer nothing for so many seconds, then close the connection.",
+        "stale": "Answer reads as before the last write, for so many seconds after it.",
         "reset": "Cut the connection: before or after the effect.",
         "after": "Let this many matching calls go well first.",
         "times": "Break this many calls; 0 breaks all.",
@@ -72,7 +75,10 @@ def break_(
     method: str = "",
     provider: str = "",
     status: int = 0,
+    retry_after: int = 0,
     delay: float = 0.0,
+    silence: float = 0.0,
+    stale: float = 0.0,
     reset: str = "",
     after: int = 0,
     times: int = 1,
@@ -89,7 +95,14 @@ def break_(
         from runbooks.clients.twin import Do, Fault
         from runbooks.commands import local
 
-        do = Do(status=status or None, delay=delay or None, reset=reset or None)
+        do = Do(
+            status=status or None,
+            retry_after=retry_after or None,
+            delay=delay or None,
+            silence=silence or None,
+            stale=stale or None,
+            reset=reset or None,
+        )
         fault = Fault(provider=provider, method=method, path=path, do=do, after=after, times=times or None)
         return local.break_down(console, what=what, fault=fault if path else None, clear=clear)
 

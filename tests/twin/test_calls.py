@@ -118,7 +118,7 @@ def test_an_error_may_hide_an_effect() -> None:
 def test_a_truncated_answer() -> None:
     """The body ends in the middle of what its length announced."""
     with plane() as (_, client):
-        broken(client, truncate=True)
+        broken(client, truncate=0.5)
         with pytest.raises(httpx.RemoteProtocolError):
             client.post("/things")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twin.faults import Fault, Faults
+from twin.faults.fault import Fault, Faults
 
 
 def fault(**given: Any) -> Fault:  # noqa: ANN401 - a fault's own fields
@@ -31,8 +31,8 @@ def test_the_first_fault_decides_and_all_count() -> None:
     """Two faults on one call: the older one acts, the younger one has seen the call too."""
     older, younger = fault(times=1), fault(after=1)
     faults = Faults([older, younger])
-    assert faults.strike("supabase", "GET", "/") is older.action
-    assert faults.strike("supabase", "GET", "/") is younger.action
+    assert faults.strike("supabase", "GET", "/") is older
+    assert faults.strike("supabase", "GET", "/") is younger
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ def test_the_first_fault_decides_and_all_count() -> None:
         ({"do": {"status": 500}, "paht": "/"}, "unknown keys: paht"),
         ({"do": {"sttus": 500}}, "unknown keys: sttus"),
         ({"do": {"reset": "during"}}, 'reset is "before" or "after"'),
+        ({"do": {"truncate": True}}, "truncate is a share of the body from 0 to below 1, not True"),
+        ({"do": {"truncate": 1.0}}, "truncate is a share of the body from 0 to below 1, not 1.0"),
     ],
 )
 def test_a_misspelt_fault_is_refused(given: dict[str, Any], error: str) -> None:
