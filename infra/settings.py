@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final = "ems-ops"
 """The prefix of the stack file's keys: the project's name in Pulumi.yaml."""
 
-TEXTS: Final = frozenset({"account", "zone", "ops_home"})
+TEXTS: Final = frozenset({"account", "zone", "ops_home", "local_folder"})
 """The keys whose value is a string; every other one is structured."""
 
 POSTGRES_PORT: Final = 5432

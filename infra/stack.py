@@ -205,7 +205,11 @@ class Approvals(Frozen, frozen=True):
 
 
 class Stack(Frozen, frozen=True):
-    """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`."""
+    """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`.
+
+    `ops_home` is a folder, or `s3://bucket/prefix?endpoint=…&region=…`; then `local_folder` (by default `.ops/<stack>`)
+    holds what stays on this machine. Relative paths start at the repository's root.
+    """
 
     base_url: Url
     product: Product
@@ -223,3 +227,4 @@ class Stack(Frozen, frozen=True):
     twin: Twin
     pins: dict[str, Pin]
     approvals: Approvals = Approvals()
+    local_folder: str | None = None

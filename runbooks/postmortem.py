@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runbooks.engine.record.entry import read
+from runbooks.engine.record.entry import entries_of
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS
 from runbooks.model.errors import Refused
@@ -20,8 +20,8 @@ from runbooks.render.story import story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
 
 
@@ -30,57 +30,57 @@ class Written:
     """Where the post-mortem of `run` lies."""
 
     run: str
-    markdown: Path
-    html: Path
+    markdown: str
+    html: str
 
 
-def write(settings: Settings, run: str | None, *, redact: Callable[[str], str]) -> Written:
-    """Write `postmortem.md` and `postmortem.html` of a run (None: the newest) into its folder; runs of drills count.
+def write(settings: Settings, home: Home, run: str | None, *, redact: Callable[[str], str]) -> Written:
+    """Write `postmortem.md` and `postmortem.html` of a run (None: the newest) beside its journal.
 
-    Raises Refused when there is no such run, or its journal was altered.
+    Runs of drills count; their own ops homes lie on this machine. Raises Refused when there is no such run, or its
+    journal was altered, and OSError.
     """
-    name, folder = _found(settings, run)
-    evidence = _evidence(folder)
-    around = [(other.journal, read(folder / other.journal)) for other in (evidence.related if evidence else ())]
+    name, home = _found(settings, home, run)
+    evidence = _evidence(home, name)
+    around = [(other.journal, entries_of(home, other.run)) for other in (evidence.related if evidence else ())]
     told = story(
         name,
-        read(folder),
+        entries_of(home, name),
         product=settings.stack.product.title,
         objectives=settings.stack.objectives,
         contacts=settings.stack.contacts,
         evidence=evidence,
         related=around,
     )
-    written = Written(name, folder / "postmortem.md", folder / "postmortem.html")
-    markdown, html = postmortem(told)
-    for file, text in ((written.markdown, markdown), (written.html, html)):
-        draft = file.with_suffix(f"{file.suffix}.draft")
-        draft.write_text(redact(text), "utf-8")
-        draft.replace(file)
-    return written
+    markdown, html = (f"{RUNS}/{name}/postmortem.{ending}" for ending in ("md", "html"))
+    for file, text in zip((markdown, html), postmortem(told), strict=True):
+        home.replace(file, redact(text).encode())
+    return Written(name, home.where(markdown), home.where(html))
 
 
-def _found(settings: Settings, run: str | None) -> tuple[str, Path]:
-    """Return a run's id and folder, wherever in this ops home it lies."""
-    homes = [Folder(settings.home), *(Folder(home) for home in sorted((settings.home / DRILLS).glob("*")))]
-    known = {name: home.root / RUNS / name for home in homes for name in home.names(RUNS)}
+def _found(settings: Settings, home: Home, run: str | None) -> tuple[str, Home]:
+    """Return a run's id and the ops home that it lies in: the stack's, or a drill's own."""
+    homes = [home, *(Folder(drill) for drill in sorted((settings.home / DRILLS).glob("*")))]
+    known = {name: home for home in homes for name in home.names(RUNS)}
+    where = home.where(RUNS)
     if not known:
-        message = f"{settings.home}: no run is recorded there yet; expected one to write about"
+        message = f"{where}: no run is recorded there yet; expected one to write about"
         raise Refused(message, next_command="invoke drill")
     newest = sorted(known)
     name = run or newest[-1]
     if name not in known:
-        message = f"run {name}: expected one of the runs in {settings.home}, the newest are {', '.join(newest[-3:])}"
+        message = f"run {name}: expected one of the runs in {where}, the newest are {', '.join(newest[-3:])}"
         raise Refused(message, next_command=f"invoke runs --stack {settings.argument}")
     return name, known[name]
 
 
-def _evidence(folder: Path) -> DrillEvidence | None:
-    file = folder / EVIDENCE
-    if not file.is_file():
+def _evidence(home: Home, run: str) -> DrillEvidence | None:
+    name = f"{RUNS}/{run}/{EVIDENCE}"
+    content = home.get(name)
+    if content is None:
         return None
     try:
-        return msgspec.json.decode(file.read_bytes(), type=DrillEvidence)
+        return msgspec.json.decode(content, type=DrillEvidence)
     except msgspec.MsgspecError as error:
-        message = f"{file}: expected a drill's evidence, got {error}"
+        message = f"{home.where(name)}: expected a drill's evidence, got {error}"
         raise Refused(message) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runbooks.commands.frame.console import account
 from runbooks.drills.rehearsal import SCENARIOS, chosen, rehearse
 from runbooks.model.errors import Exit
 from runbooks.render.documents import junit as junit_xml
@@ -37,9 +38,7 @@ def drill(console: Console, names: Sequence[str], *, junit: str) -> Exit:
     """Run the drills and tell how they went."""
     scenarios = chosen(names)
     signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped on the way out
-    report = rehearse(
-        console.settings, scenarios, environ=console.environ, show=console.show, actor=console.runner.actor
-    )
+    report = rehearse(console.settings, scenarios, environ=console.environ, show=console.show, actor=account())
     if junit:
         xml = junit_xml([(d.evidence, d.run or "") for d in report.drills], seconds=report.seconds)
         Path(junit).write_text(console.redact(xml), "utf-8")

@@ -11,6 +11,7 @@ from rich.table import Table
 from runbooks.commands.frame.console import account
 from runbooks.engine import asking
 from runbooks.engine.record import entry as journal
+from runbooks.engine.record.home import RUNS
 from runbooks.model.errors import Exit, Refused
 from runbooks.render.wording import brief
 
@@ -38,7 +39,7 @@ def list_runs(console: Console) -> Exit:
         if run.unfinished and run.next_command:
             _say(console, f"Next     {run.next_command}")
     if not runs:
-        _say(console, f"No run yet in {console.settings.home}.")
+        _say(console, f"No run yet in {console.runner.home.where(RUNS)}.")
     return Exit.DONE
 
 
@@ -99,7 +100,7 @@ def approve(console: Console, run: str, name: str) -> Exit:
 def verify_runs(console: Console, run: str) -> Exit:
     """Prove the chain of one journal or of all. Raises Refused naming the first line that was altered."""
     chosen = [_find(console, run)] if run else console.runner.runs()
-    verdicts = [journal.verify(one.journal) for one in chosen if one.status != "not begun"]
+    verdicts = [journal.verify_run(console.runner.home, one.run) for one in chosen if one.status != "not begun"]
     if console.flags.json:
         console.print_json({"journals": verdicts})
         return Exit.DONE
@@ -119,7 +120,7 @@ def _find(console: Console, run: str, *, unfinished: bool = False) -> RunSummary
         found = [one for one in found if one.unfinished or one.status in ("failed", "unproven")]
     if not found:
         kind = "an unfinished run" if unfinished else f"run {run}" if run else "a run"
-        message = f"{console.settings.home}: expected {kind}, got none of {len(runs)}."
+        message = f"{console.runner.home.where(RUNS)}: expected {kind}, got none of {len(runs)}."
         raise Refused(message, next_command=f"invoke runs --stack {console.settings.argument}")
     return found[-1]
 

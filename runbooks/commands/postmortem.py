@@ -26,9 +26,9 @@ def postmortem(_context: Context, *, run: str = "", stack: str = "prod", json: b
         from runbooks import postmortem as book
         from runbooks.model.errors import Exit
 
-        written = book.write(console.settings, run or None, redact=console.redact)
+        written = book.write(console.settings, console.runner.home, run or None, redact=console.redact)
         if console.flags.json:
-            console.print_json({"run": written.run, "markdown": str(written.markdown), "html": str(written.html)})
+            console.print_json({"run": written.run, "markdown": written.markdown, "html": written.html})
         else:
             print(written.markdown)  # noqa: T201 - the command's own output
             print(written.html)  # noqa: T201 - the command's own output

@@ -131,8 +131,8 @@ def _written(stage: Stage, measured: Measured) -> Drilled:
     attestation = sealed(_attestation(stage, evidence, outcome.run, outcome.journal))
     _put(folder / "attestation.json", attestation)
     (folder / "attestation.txt").write_text(attestation_text(attestation), "utf-8")
-    written = postmortem.write(site.settings, outcome.run, redact=site.redact)
-    return Drilled(evidence, outcome.run, outcome.journal, written.markdown, folder / "attestation.json")
+    written = postmortem.write(site.settings, site.runner.home, outcome.run, redact=site.redact)
+    return Drilled(evidence, outcome.run, outcome.journal, Path(written.markdown), folder / "attestation.json")
 
 
 def _attestation(stage: Stage, evidence: DrillEvidence, run: str, journal: str) -> Attestation:

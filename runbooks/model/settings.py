@@ -18,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from infra.stack import Stack
 from runbooks.model.errors import Refused
+from runbooks.model.object_store import ObjectStore, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +34,9 @@ VARIABLES: Final = {
     "CLOUDFLARE_API_TOKEN": "a Cloudflare API token that may edit Workers, Pages and DNS",
     "SUPABASE_ACCESS_TOKEN": "a Supabase personal access token with backups and network restrictions",
     "EMS_DATABASE_URL": "postgresql://user:password@host:port/database of the operated database",
+    "AWS_ACCESS_KEY_ID": "the id of a key that may read and write the ops home's bucket (S3, or R2's S3 API)",
+    "AWS_SECRET_ACCESS_KEY": "the secret of that key",
+    "AWS_SESSION_TOKEN": "the session of that key, where it is a temporary one",
 }
 """The secrets, which only the environment holds, and what each one is."""
 
@@ -57,8 +61,19 @@ class Settings:
 
     @property
     def home(self) -> Path:
-        """Return the ops home: the folder that remembers runs, releases and evidence."""
-        return self.root / self.stack.ops_home
+        """Return the folder of this machine: the ops home itself, unless that lies in an object store.
+
+        Then this folder holds what stays here: copies of the database, drills, details of errors, and what could not
+        be sent.
+        """
+        if self.object_store is None:
+            return self.root / self.stack.ops_home
+        return self.root / (self.stack.local_folder or f".ops/{self.name}")
+
+    @property
+    def object_store(self) -> ObjectStore | None:
+        """Return where the ops home lies when it is not a folder."""
+        return object_store(self.stack.ops_home)
 
     @property
     def twin_state(self) -> Path:
@@ -124,7 +139,7 @@ def stack_of(document: dict[str, Any], file: Path) -> Stack:
     for key, field in known.items():
         if field not in fields and field not in OPTIONAL:
             raise _refusal(file, key, "is missing")
-    return _convert(fields, known, file)
+    return _with_a_home(_convert(fields, known, file), file)
 
 
 def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack:
@@ -136,6 +151,14 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
         field = path.split(".")[0].split("[")[0]
         key = next((key for key, name in known.items() if name == field), field)
         raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}") from None
+
+
+def _with_a_home(stack: Stack, file: Path) -> Stack:
+    try:
+        object_store(stack.ops_home)
+    except ValueError as error:
+        raise _refusal(file, f"{PROJECT}:ops_home", f"is not right: {error}") from None
+    return stack
 
 
 def _mapping(file: Path) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
+from runbooks.commands.frame.homes import open_home
 from runbooks.commands.frame.shelf import SHELF
 from runbooks.engine.asking import approved
-from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.engine.signals import StopNow
@@ -135,7 +135,7 @@ class Console:
     def runner(self) -> Runner:
         """Return what runs books for this stack."""
         return Runner(
-            home=Folder(self.settings.home),
+            home=open_home(self.settings),
             stack=self.settings.name,
             stack_argument=self.settings.argument,
             actor=account(),
@@ -246,7 +246,7 @@ def _print_json(document: object) -> None:
 
 
 def _keep(error: Exception, console: Console | None, redact: Redactor) -> Path | None:
-    """Write the traceback, without secrets, into the ops home; None where there is no home to write to."""
+    """Write the traceback, without secrets, into the folder of this machine; None where there is none to write to."""
     if console is None:
         return None
     now = console.clock()

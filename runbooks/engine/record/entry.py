@@ -107,12 +107,13 @@ def entries_of(home: Home, run: str) -> tuple[Entry, ...]:
 
 def verify(path: Path | str) -> Verdict:
     """Prove offline that a journal is whole and unaltered. Raises Refused naming the first line that is not."""
-    decoded = decode(_bytes(path), where=str(path))
-    if not decoded.entries:
-        message = f"{path}: nothing was written"
-        raise Refused(message)
-    last = decoded.entries[-1]
-    return Verdict(str(path), len(decoded.entries), last.hash, last.kind, len(decoded.torn))
+    return _verdict(_bytes(path), where=str(path))
+
+
+def verify_run(home: Home, run: str) -> Verdict:
+    """Prove the same of a run in an ops home. Raises Refused, and OSError."""
+    name = journal_of(run)
+    return _verdict(home.read_log(name), where=home.where(name))
 
 
 def decode(data: bytes, *, where: str) -> Decoded:
@@ -128,6 +129,15 @@ def decode(data: bytes, *, where: str) -> Decoded:
         previous = entry.hash
         entries.append(entry)
     return Decoded(tuple(entries), len(data) - len(torn), torn)
+
+
+def _verdict(data: bytes, *, where: str) -> Verdict:
+    decoded = decode(data, where=where)
+    if not decoded.entries:
+        message = f"{where}: nothing was written"
+        raise Refused(message)
+    last = decoded.entries[-1]
+    return Verdict(where, len(decoded.entries), last.hash, last.kind, len(decoded.torn))
 
 
 def _bytes(path: Path | str) -> bytes:

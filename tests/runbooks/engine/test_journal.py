@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbooks.engine.record import entry as journal
-from runbooks.engine.record.entry import Kind, decode, read, verify
+from runbooks.engine.record.entry import Kind, decode, read, verify, verify_run
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import JOURNAL, journal_of
 from runbooks.engine.record.journal import Journal
@@ -77,6 +77,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     verdict = verify(tmp_path / "runs" / RUN / JOURNAL)
     assert (verdict.entries, verdict.head, verdict.last, verdict.torn) == (3, entries[-1].hash, Kind.CLOSED, 0)
     assert verdict.complete
+    assert verify_run(Folder(tmp_path), RUN) == verdict
 
 
 def test_secrets_stay_out(tmp_path: Path) -> None:
