@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("twin_start", "drill", "list", "kill_sweep", "signal_sweep")
+NAMES = ("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix")
 
 
 def main(arguments: list[str]) -> int:
@@ -18,9 +18,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print one JSON object.")
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
+    parser.add_argument("--peers", metavar="PYTHON", help="of step_overhead: the Python that has the peers installed")
     given = parser.parse_args(arguments)
+    more = {"peers": given.peers} if given.peers else {}
     module = importlib.import_module(f"benchmarks.{'menu' if given.name == 'list' else given.name}")
-    print(json.dumps(module.measure(given.runs), indent=2))
+    print(json.dumps(module.measure(given.runs, **more), indent=2))
     return 0
 
 
