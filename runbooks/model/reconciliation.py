@@ -61,7 +61,7 @@ RESTRICT: Final = Write(
     lost=Lost.BY_NATURE,
     how="both lists are replaced whole, and read back; lists of somebody else that came between are left as they are",
     request_id="nowhere: the platform keeps addresses only",
-    steps=("supabase.allow",),
+    steps=("restrictions.allow",),
 )
 RECOVER: Final = Write(
     system="Supabase",
