@@ -64,12 +64,19 @@ class Place:
 
     def point(self, **variables: str) -> Point:
         """Make a stack file that leads through the door, and an ops home that knows both releases."""
+        return self._point(variables, self.door)
+
+    def direct(self, **variables: str) -> Point:
+        """Make a point whose stack file leads past the door."""
+        return self._point(variables, None)
+
+    def _point(self, variables: Mapping[str, str], through: Door | None) -> Point:
         self.points += 1
         folder = self.folder / "points" / str(self.points)
         home = folder / "ops"
         home.mkdir(parents=True)
         (home / LEDGER).write_bytes((self.stage.site.settings.home / LEDGER).read_bytes())
-        file = _variant(self.stage.site.settings.file, folder, home=home, variables=variables, through=self.door)
+        file = _variant(self.stage.site.settings.file, folder, home=home, variables=variables, through=through)
         return Point(file, home)
 
     def errand(self, errand: Errand, *, only_children: bool = False) -> dict[str, Any]:

@@ -153,7 +153,10 @@ def smoke_passes(
 
 @dataclass
 class Proof:
-    """A look that must find no faults: they may settle `within` seconds of the first look, then they are final."""
+    """A look that must find no faults: they may settle `within` seconds of the first look, then they are final.
+
+    A look that begins within them is never the last one, however long it takes: one lost answer is no verdict.
+    """
 
     look: Look
     within: float
@@ -184,13 +187,14 @@ class Proof:
             time.sleep(LOOK_AGAIN)
 
     def faults(self, sight: Sight) -> tuple[list[str], Evidence, bool]:
-        """Look once: what is wrong, what was seen, and whether time is over."""
-        self.first_look = self.first_look or time.monotonic()
+        """Look once: what is wrong, what was seen, and whether this is final: it began when time was over."""
+        began = time.monotonic()
+        self.first_look = self.first_look or began
         try:
             faults, seen = self.look(sight)
         except Unreachable as error:
             faults, seen = [str(error)], {}
-        return faults, seen, time.monotonic() - self.first_look > self.within
+        return faults, seen, began - self.first_look > self.within
 
     def step(self, name: str, title: str) -> Step:
         """Return the step that reads this proof."""

@@ -135,7 +135,7 @@ class Console:
     def runner(self) -> Runner:
         """Return what runs books for this stack."""
         return Runner(
-            home=open_home(self.settings),
+            home=open_home(self.settings, note=self.show.note),
             stack=self.settings.name,
             stack_argument=self.settings.argument,
             actor=account(),
@@ -225,6 +225,8 @@ def report(error: Exception | StopNow, console: Console | None, *, as_json: bool
     text, code, next_command = str(error), Exit.FAILED, None
     if isinstance(error, OpsError):
         code, next_command = error.exit, error.next_command
+        if error.retryable and next_command is None:  # nothing was done: it is safe to type the same again
+            next_command = f"invoke {shlex.join(sys.argv[1:])}"
     elif isinstance(error, StopNow):
         text, code = f"{error.name}: stopped before a run began; nothing was changed.", Exit.REFUSED
         next_command = f"invoke {shlex.join(sys.argv[1:])}"
