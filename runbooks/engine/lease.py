@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.engine.record.home import journal_of
-from runbooks.model.errors import HeldByOther, Refused
+from runbooks.model.errors import HeldByOther, NotWritten, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +55,15 @@ class Lease:
         self._clock = clock
 
     def check(self) -> None:
-        """Raise Superseded when a higher fence was handed out."""
-        # Fences are handed out without gaps and never taken away: the next number tells.
-        if self._home.exists(lease_name(self._stack, self.holder.fence + 1)):
-            now = current(self._home, self._stack)
+        """Raise Superseded when a higher fence was handed out, NotWritten when that cannot be told."""
+        try:
+            # Fences are handed out without gaps and never taken away: the next number tells.
+            lost = self._home.exists(lease_name(self._stack, self.holder.fence + 1))
+            now = current(self._home, self._stack) if lost else None
+        except OSError as error:
+            message = f"whether the lease of {self._stack} still holds cannot be told: {error}"
+            raise NotWritten(message) from error
+        if lost:
             message = f"the lease of {self._stack} was taken over by {now}: this process stopped before its next effect"
             raise Superseded(message)
 
@@ -73,8 +78,8 @@ class Lease:
         self._replace(msgspec.structs.replace(self.holder, released=True))
 
     def _replace(self, holder: Holder) -> None:
-        self.holder = holder
         self._home.replace(lease_name(self._stack, holder.fence), msgspec.json.encode(holder))
+        self.holder = holder
 
 
 def take(

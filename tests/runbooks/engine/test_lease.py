@@ -14,7 +14,7 @@ import pytest
 from runbooks.engine.lease import Holder, Lease, Superseded, _born, current, dead, gone, lease_name, take
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import journal_of
-from runbooks.model.errors import HeldByOther, Refused
+from runbooks.model.errors import HeldByOther, NotWritten, Refused
 
 NOW = datetime(2026, 11, 23, 21, 14, tzinfo=UTC)
 
@@ -177,6 +177,20 @@ def test_the_old_holder_is_stopped(home: Folder, ended: int) -> None:
     taken(home, take_over=True)
     with pytest.raises(Superseded, match=r"was taken over by dba@example.com .*, run run-2: this process stopped"):
         old.check()
+
+
+def test_a_lease_that_cannot_be_looked_at_stops_the_run(home: Folder) -> None:
+    """Whoever cannot tell whether they still hold it starts nothing."""
+
+    class Closed(Folder):
+        def exists(self, name: str) -> bool:
+            raise PermissionError(name)
+
+    taken(home)
+    holder = current(home, "toy")
+    assert holder is not None
+    with pytest.raises(NotWritten, match="whether the lease of toy still holds cannot be told: leases/toy/00000002"):
+        Lease(Closed(home.root), "toy", holder, clock=lambda: NOW).check()
 
 
 def test_a_damaged_lease_is_refused(home: Folder) -> None:
