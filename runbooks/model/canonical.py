@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Final, TypeAlias
 
 import msgspec
@@ -12,6 +13,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+_OTHERWISE: Final = re.compile(rb"[:,[]-?(?:null|0\.0000|[0-9.]+e)")
+"""What msgspec may have written unlike the standard library: NaN as null, 1e-05 as 0.00001, 1e+16 as 1e16."""
 
 
 def canonical(value: object) -> bytes:
@@ -38,6 +42,14 @@ def written(value: object) -> bytes:
     A provider's answer may hold anything (dates, NaN, lone surrogates from broken UTF-8); none of it may keep the
     journal from being written.
     """
+    try:
+        quick = _QUICK.encode(value)
+    except (TypeError, ValueError):  # keys that are numbers, lone surrogates
+        return _written_slowly(value)
+    return _written_slowly(value) if _OTHERWISE.search(b":" + quick) else quick
+
+
+def _written_slowly(value: object) -> bytes:
     built = msgspec.to_builtins(value, str_keys=True, enc_hook=_opened, order="deterministic")
     try:
         return canonical(built)
@@ -49,6 +61,10 @@ def _opened(value: object) -> object:
     """Return what msgspec does not know as a dict, where it has items, or as text."""
     items = getattr(value, "items", None)
     return dict(items()) if callable(items) else str(value)
+
+
+_QUICK: Final = msgspec.json.Encoder(order="sorted", enc_hook=_opened)
+"""A tenth of the time, and the same bytes wherever `_OTHERWISE` finds nothing."""
 
 
 def _sayable(value: object) -> object:

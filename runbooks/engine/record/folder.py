@@ -31,7 +31,11 @@ class Folder:
 
     def exists(self, name: str) -> bool:
         """Look for the path. Asked before every entry: a string costs a tenth of a Path."""
-        return os.path.exists(f"{self.root}/{name}")  # noqa: PTH110 - see above
+        try:
+            os.stat(f"{self.root}/{name}")  # noqa: PTH116 - see above
+        except FileNotFoundError:
+            return False
+        return True
 
     def get(self, name: str) -> bytes | None:
         """Return the file's bytes."""
@@ -105,9 +109,10 @@ class FolderLog:
             os.fsync(self._file)
 
     def append(self, line: bytes, *, durable: bool) -> None:
-        """Write one line at the end that we know of. Raises OSError, and when somebody else has written."""
-        if os.fstat(self._file).st_size != self._size:
-            message = "another process has written to it"
+        """Write one line at the end that we know of. Raises OSError, also when somebody else wrote or deleted it."""
+        now = os.fstat(self._file)
+        if now.st_size != self._size or not now.st_nlink:
+            message = "another process has written to it" if now.st_nlink else "it was deleted"
             raise OSError(message)
         rest = line
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runbooks.engine.record.entry import NONE_BEFORE, Kind, decode
 from runbooks.engine.record.home import journal_of
-from runbooks.model.canonical import canonical
+from runbooks.model.canonical import written
 from runbooks.model.errors import NotWritten, Refused
 
 if TYPE_CHECKING:
@@ -65,15 +66,15 @@ class Journal:
         """
         self._guard()
         content = self._redact.written(payload)
-        at = self._clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        moment = b'{"at":"%b",' % at.encode()
+        at = self._clock().astimezone(UTC).isoformat(timespec="microseconds")
+        moment = b'{"at":"%bZ",' % at.removesuffix("+00:00").encode()
         # In the order of the canonical form, so that the payload is encoded once.
         rest = b'"kind":"%b","payload":%b,"prev":"%b","seq":%d,"step":%b}' % (
             kind.encode(),
             content,
             self._prev.encode(),
             self._seq + 1,
-            canonical(step),
+            written(step),
         )
         seal = hashlib.sha256(moment + rest).hexdigest()
         try:
@@ -82,7 +83,7 @@ class Journal:
             raise _not_written(self._where, error) from error
         self._seq += 1
         self._prev = seal
-        return json.loads(content)  # type: ignore[no-any-return] # an object, as the payload was
+        return msgspec.json.decode(content)  # type: ignore[no-any-return] # an object, as the payload was
 
     def close(self) -> None:
         """Let go of the file; the run's end is an entry of its own."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +75,12 @@ def test_a_draft_that_a_crash_left_is_no_name(tmp_path: Path) -> None:
     home.put_new("leases/toy/1.json", b"one")
     (tmp_path / "leases" / "toy" / "draft-1-00").write_bytes(b"ha")
     assert home.names("leases/toy") == ["1.json"]
+
+
+def test_what_cannot_be_looked_for_is_not_taken_for_absent(tmp_path: Path) -> None:
+    """A name that is not there is absent; a place that cannot be asked is an error, not an answer."""
+    home = Folder(tmp_path)
+    assert not home.exists("leases/prod/00000001.json")
+    (tmp_path / "leases").write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        home.exists("leases/prod/00000001.json")

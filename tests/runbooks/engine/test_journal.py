@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,6 +216,17 @@ def test_a_second_writer_is_noticed(tmp_path: Path) -> None:
     first.close()
     second.close()
     assert len(read(Path(home.where(journal_of(RUN))))) == 1
+
+
+def test_a_journal_that_was_deleted_takes_no_more_lines(tmp_path: Path) -> None:
+    """An open file without a name would take every line and keep none."""
+    home = Folder(tmp_path)
+    log = opened(home)
+    log.append(Kind.NOTED, None, {}, durable=True)
+    shutil.rmtree(tmp_path / "runs")
+    with pytest.raises(NotWritten, match="cannot be written: it was deleted; no effect starts without it"):
+        log.append(Kind.NOTED, None, {})
+    log.close()
 
 
 def test_disk_full_takes_the_line_back(tmp_path: Path) -> None:

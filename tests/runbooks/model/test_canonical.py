@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbooks.model.canonical import canonical, digest, plain
+from runbooks.model.canonical import _written_slowly, canonical, digest, plain, written
 
 
 class Colour(StrEnum):
@@ -84,3 +84,39 @@ def test_plain_leaves_json_as_it_is(value: object) -> None:
     """JSON stays what it is, and its canonical form survives being read again."""
     assert plain(value) == value
     assert canonical(json.loads(canonical(value))) == canonical(value)
+
+
+ANY_TEXT = st.text(st.characters())  # lone surrogates, control characters and line separators included
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.binary() | st.datetimes() | st.decimals(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner)
+        | st.dictionaries(ANY_TEXT | st.integers() | st.floats(allow_nan=False), inner)
+        | st.builds(MappingProxyType, st.dictionaries(ANY_TEXT, inner))
+        | st.builds(Point, st.integers(), st.floats())
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(ANY_TEXT, ANYTHING) | ANYTHING)
+def test_the_quick_way_writes_the_same_bytes(value: object) -> None:
+    """Whatever it is, the canonical form of what was written is what was written: no second spelling gets through."""
+    text = written(value)
+    assert canonical(json.loads(text)) == text
+    assert text == _written_slowly(value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON)
+def test_json_is_written_as_the_standard_library_does(value: object) -> None:
+    """Numbers, escapes and the order of keys are those of `json.dumps`, which any other tool can make again."""
+    assert written(value).decode() == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("number", [1e-05, 1.5e-07, -1e-05, 1e16, -1.5e300, 5e-324, 1e-04, 9999999999999998.0, -0.0])
+def test_numbers_far_from_one_keep_their_spelling(number: float) -> None:
+    """Very large and very small numbers are written as Python prints them, at the top and inside."""
+    assert written(number).decode() == repr(number)
+    assert written([0, {"a": number}]).decode() == f'[0,{{"a":{number!r}}}]'
