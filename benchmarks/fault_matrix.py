@@ -69,6 +69,7 @@ class Job:
     subject: Subject
     call: Moment
     fault: str
+    do: Do
     wanted: Counter[str]
     lasting: bool = False
 
@@ -83,7 +84,7 @@ class Job:
         provider, method, path = self.call.label.split()
         pattern = f"^{re.escape(path).replace('…', '[^/]+')}$"
         after, times = (0, None) if self.lasting else (self.call.time - 1, 1)
-        return Fault(provider=provider, method=method, path=pattern, do=FAULTS[self.fault], after=after, times=times)
+        return Fault(provider=provider, method=method, path=pattern, do=self.do, after=after, times=times)
 
 
 @dataclass
@@ -143,14 +144,12 @@ def jobs_of(place: Place, subject: Subject) -> list[Job]:
     seen = place.door.moments.seen
     calls = [Moment(m.label.removeprefix(f"{BEFORE} "), m.time) for m in seen if m.label.startswith(BEFORE)]
     first = [call for call in calls if call.time == 1]
-    return [
-        *(Job(subject, call, fault, wanted) for call in calls for fault in faults_of(call)),
-        *(
-            Job(subject, call, faults[number % len(faults)], wanted, lasting=True)
-            for number, call in enumerate(first)
-            if (faults := faults_of(call))
-        ),
-    ]
+    chosen = [(call, fault, False) for call in calls for fault in faults_of(call)]
+    for number, call in enumerate(first):
+        fault = list(FAULTS)[number % len(FAULTS)]
+        if fault in faults_of(call):
+            chosen.append((call, fault, True))
+    return [Job(subject, call, fault, FAULTS[fault], wanted, lasting) for call, fault, lasting in chosen]
 
 
 def faults_of(call: Moment) -> list[str]:
@@ -246,7 +245,7 @@ def unclear(job: Job, code: int | None, shown: str) -> list[str]:
     if code == Exit.DONE:
         return []
     _, method, path = job.call.label.split()
-    ours = path.split("…")[-1]
+    ours = path.removeprefix("/client/v4").split("…")[-1]
     text = "".join(shown.split())
     named = (method in text and ours in text) or (job.fault == "stale" and (STALE_PLAN in shown or NEXT_SEEN in shown))
     checks = {

@@ -157,6 +157,7 @@ class Pulumi:
     def _lines(self, failure: type[OpsError], arguments: list[str], stderr: IO[bytes]) -> Iterator[bytes]:
         """Yield what a program prints; raise `failure` with its last words unless it ends with 0 in time."""
         said = f"Stack {self.stack}: {' '.join(Path(word).name for word in arguments[:4])}"
+        again = None if failure is ActError else "invoke deploy"  # a run that has acted goes on by itself
         program = child.start(arguments, folder=self.root, environment={**self.environment, **EVENTS}, stderr=stderr)
         last: deque[bytes] = deque(maxlen=20)
         try:
@@ -166,14 +167,14 @@ class Pulumi:
             code = program.wait(child.GRACE)
         except (TimeoutError, subprocess.TimeoutExpired):
             message = f"{said}: expected its end within {LONGEST:.0f} s, got none; it was stopped."
-            raise failure(message, next_command="invoke deploy") from None
+            raise failure(message, next_command=again) from None
         finally:
             child.stop(program)
         if code:
             words = b"\n".join(line for line in last if not line.startswith(b"{")).decode("utf-8", "replace")
             text = self.redact(f"{words}\n{child.tail(stderr)}".strip())
             message = f"{said}: expected exit 0, got {code}: {text}"
-            raise failure(message, next_command="invoke deploy")
+            raise failure(message, next_command=again)
 
 
 def _drain(log: IO[bytes], changes: list[Change], report: Report) -> None:

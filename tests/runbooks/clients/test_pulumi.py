@@ -101,9 +101,10 @@ def test_a_failure_is_told_in_the_programs_words_without_secrets(tmp_path: Path)
     broken = by_twin(tmp_path, BREAK="1", TOKEN=SECRET)
     with pytest.raises(ActError, match="expected exit 0, got 3: working\ntoken ●●● is wrong") as raised:
         broken.up()
-    assert raised.value.next_command == "invoke deploy"
-    with pytest.raises(CheckError, match="is wrong"):
+    assert raised.value.next_command is None
+    with pytest.raises(CheckError, match="is wrong") as unread:
         broken.preview()
+    assert unread.value.next_command == "invoke deploy"
 
 
 def test_the_cli_is_run_without_questions(tmp_path: Path) -> None:

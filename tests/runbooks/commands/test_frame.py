@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import pytest
 
 from runbooks.commands.frame import Flags
 from runbooks.commands.frame.console import Console, report
-from runbooks.model.errors import ActError, Exit, Refused
+from runbooks.model.errors import ActError, Exit, Refused, Unreachable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +156,9 @@ def test_the_operator_types_the_stacks_name(
     assert running.wait(30) == code, shown.decode()
     os.close(ours)
     assert desk.stand_in.live == (good if moved else bad)
+
+
+def test_where_nobody_answered_the_same_is_typed_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reading got no answer and nothing was done: the next command is this one."""
+    assert report(Unreachable("GET /versions: no answer."), None, as_json=False) == 1
+    assert capsys.readouterr().err == f"GET /versions: no answer.\nNext:\ninvoke {shlex.join(sys.argv[1:])}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ import pytest
 from infra.stack import Health, Smoke
 from runbooks.clients.edge import Edge
 from runbooks.clients.transport import Answer
-from runbooks.engine.step import Settling, Sight, Yes
-from runbooks.model.errors import NotSo
-from runbooks.steps.edge import edge_answers, health_faults, smoke_faults, smoke_passes
+from runbooks.engine.step import Evidence, Settling, Sight, Yes
+from runbooks.model.errors import NotSo, Unreachable
+from runbooks.steps.edge import Proof, edge_answers, health_faults, smoke_faults, smoke_passes
 from runbooks.steps.workers import given
 
 if TYPE_CHECKING:
@@ -120,6 +121,23 @@ def test_all_smoke_checks_must_pass(stand_in: StandIn, edge: Edge) -> None:
     stand_in.failing_paths.clear()
     assert step.act(Sight()) is None
     assert isinstance(step.holds(Sight()), Yes)
+
+
+def test_one_lost_answer_is_no_verdict() -> None:
+    """An answer that takes longer than all the time there is to settle is asked for once more."""
+    looks = iter((0.2, 0.0))
+
+    def look(_sight: Sight) -> tuple[list[str], Evidence]:
+        seconds = next(looks)
+        time.sleep(seconds)
+        if seconds:
+            message = "no answer"
+            raise Unreachable(message)
+        return [], {"passed": 1}
+
+    step = Proof(look, 0.1, None).step("smoke", "pass")
+    assert step.act(Sight()) is None
+    assert step.holds(Sight()) == Yes({"passed": 1})
 
 
 def _now() -> datetime:
