@@ -1,10 +1,10 @@
 """Break every call of every book, and of the way back from it, in every way; go on; count at the twin what happened.
 
-A clean run tells the calls: provider, method, path, and the how-manieth. Each is broken once by each fault; the first
-of each kind is also broken for good by one of them, for as long as the run lasts. The command may end well, or it stops
-with a text that names the call and a command; then all goes well again, and what its last line says is typed. At the
-end everything must have happened as in the clean run. `points` are the calls that were broken, `missed` those that did
-not come again or had nothing to break, `stuck` the runs that did not end.
+A clean run tells the calls: provider, method, path, and the how-manieth. Each is broken once by each fault (polls after
+the third of their kind by one of them); the first of each kind is also broken for good by one of them. The command may
+end well, or it stops with a text that names the call and a command; then all goes well again, and what its last line
+says is typed. At the end everything must have happened as in the clean run. `points` are the calls that were broken,
+`missed` those that did not come again or had nothing to break, `stuck` the runs that did not end.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ PLACES: Final = 5  # twins at work at once: most of a broken run is waiting
 TRIES: Final = 4
 """Commands after the broken one until a run counts as stuck."""
 SILENCE: Final = 30.0
+OUTAGE: Final = 60.0  # seconds until what is broken for good is mended: a recovery waits for longer than anybody here
+OFTEN: Final = 3
+"""How often a call of one kind is broken by every fault; each later one, mostly a poll, by one of them in turn."""
+LOOK: Final = 0.05  # seconds between looks at a command at work
 STALE: Final = 600.0  # seconds after a write: longer than any run
 FAULTS: Final = {
     "429 with Retry-After": Do(status=429, retry_after=1),
@@ -144,7 +148,7 @@ def jobs_of(place: Place, subject: Subject) -> list[Job]:
     seen = place.door.moments.seen
     calls = [Moment(m.label.removeprefix(f"{BEFORE} "), m.time) for m in seen if m.label.startswith(BEFORE)]
     first = [call for call in calls if call.time == 1]
-    chosen = [(call, fault, False) for call in calls for fault in faults_of(call)]
+    chosen = [(call, fault, False) for call in calls for fault in faults_of(call)[_some(call)]]
     for number, call in enumerate(first):
         fault = list(FAULTS)[number % len(FAULTS)]
         if fault in faults_of(call):
@@ -156,6 +160,12 @@ def faults_of(call: Moment) -> list[str]:
     """Return the faults that make sense for a call."""
     without = NOT_FOR_READS if call.label.split()[1] == "GET" else NOT_FOR_WRITES
     return [fault for fault in FAULTS if fault not in without]
+
+
+def _some(call: Moment) -> slice:
+    """Return which of its faults a call gets: all of them, or one in turn."""
+    turn = call.time % (len(FAULTS) - 1)
+    return slice(None) if call.time <= OFTEN else slice(turn, turn + 1)
 
 
 def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str], None]) -> dict[str, Tally]:
@@ -186,10 +196,8 @@ def broken(place: Place, job: Job) -> Tally:
     trial = Trial(typed(place, point, job.subject.words))
     with _control(place) as control:
         control.fault(job.broken())
-        trial.type(trial.first)
-        (told,) = control.struck()
-        control.clear_faults()
-    tally = Tally(points=int(told.struck > 0), missed=int(not told.struck), endings=Counter([ending(trial.code)]))
+        struck = trial.type(trial.first, control)
+    tally = Tally(points=int(struck), missed=int(not struck), endings=Counter([ending(trial.code)]))
     tally.problems += [f"{job.name}: {problem}; {trial.shown}" for problem in unclear(job, trial.code, trial.shown)]
     for _ in range(TRIES):
         if words := trial.next():
@@ -212,11 +220,18 @@ class Trial:
     shown: str = ""
     said: list[str] = field(default_factory=list)
 
-    def type(self, words: list[str]) -> None:
-        """Type a command and wait for its end."""
-        self.words = words
-        self.code, self.shown = Typed(words, environ=PLAIN).end()
+    def type(self, words: list[str], control: twin.TwinControl | None = None) -> bool:
+        """Type a command and wait for its end; with `control`, mend what is broken and tell whether it struck."""
+        self.words, struck = words, False
+        process, until = Typed(words, environ=PLAIN), time.monotonic() + OUTAGE
+        if control is not None:
+            while process.at_work and time.monotonic() < until:
+                time.sleep(LOOK)
+            struck = any(told.struck for told in control.struck())
+            control.clear_faults()
+        self.code, self.shown = process.end()
         self.said.append(f"invoke {shlex.join(words)}: exit {self.code}: {self.shown}")
+        return struck
 
     def next(self) -> list[str]:
         """Return the words of the command that goes on, none when it is over.

@@ -19,7 +19,7 @@ SHORT: Final = 8  # characters of a version id that the operator reads
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """All of a Worker's traffic on version `to`.
+    """All of a Worker's traffic on version `to`, planned while `back_to` had it.
 
     `what` and the request id stay in the deployment's message, by which a deployment whose answer was lost is found
     again. `force` accepts that secrets changed since `to` was live; without it Cloudflare refuses with 10220, and
@@ -29,6 +29,7 @@ class Traffic:
     cloudflare: Cloudflare
     worker: str
     to: str
+    back_to: str | None
     what: str
     force: bool
     on_secret_change: str | None
@@ -36,6 +37,8 @@ class Traffic:
     def holds(self, sight: Sight) -> Held:
         """Tell whether the live deployment is that version at 100 %."""
         live = self.cloudflare.live(self.worker)
+        if live is not None and live.version == self.to != self.back_to and not sight.request:
+            live = self.cloudflare.live(self.worker)  # against the plan: one stale read must not skip the act
         seen = _evidence(live, sight)
         if live is not None and live.version == self.to:
             return Yes(seen)
@@ -98,7 +101,13 @@ def route_traffic(
     `back_to` is the version that had it when the plan was made (None: nothing was live).
     """
     traffic = Traffic(
-        cloudflare=cloudflare, worker=worker, to=to, what=what, force=force, on_secret_change=on_secret_change
+        cloudflare=cloudflare,
+        worker=worker,
+        to=to,
+        back_to=back_to,
+        what=what,
+        force=force,
+        on_secret_change=on_secret_change,
     )
     return Step(
         name=name,

@@ -43,7 +43,7 @@ def test_every_fault_at_the_one_call_that_matters(place: Place, jobs: list[Job])
     """Whatever becomes of the request that routes the traffic, and of reads: all in all it is routed once."""
     routed = of(jobs, "POST", "/deployments")
     assert list(routed) == [fault for fault in FAULTS if fault != "stale"]
-    reads = [of(jobs, "GET", "/versions", time=2)["truncated"], of(jobs, "GET", "/deployments", time=4)["stale"]]
+    reads = [of(jobs, "GET", "/versions", time=2)["truncated"], of(jobs, "GET", "/deployments", time=3)["stale"]]
     found = sweep([place], [*routed.values(), *reads], report=lambda _: None)["rollback"]
     assert (found.problems, found.lost, found.repeated, found.stuck) == ([], 0, 0, 0)
     assert (found.points, found.missed, found.endings) == (10, 0, {"done": 10})

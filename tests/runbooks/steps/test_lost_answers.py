@@ -127,7 +127,7 @@ class Bench:
 
 MAKERS: dict[str, Callable[[Bench], Step]] = {
     "workers.route_traffic": Bench.route,
-    "supabase.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
+    "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
     "supabase.recover": Bench.recovery,
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(
         b.platform, b.database, now() - timedelta(seconds=5), name="i"

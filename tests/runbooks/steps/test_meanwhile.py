@@ -75,6 +75,16 @@ def test_the_same_deployment_by_somebody_else_is_as_good(desk: Desk) -> None:
     assert (outcome.exit, desk.stand_in.writes) == (Exit.DONE, [])
 
 
+def test_one_stale_read_does_not_skip_the_act(desk: Desk) -> None:
+    """What is already so against the plan is read once more: from before the last deployment, it is routed again."""
+    ours, before = desk.stand_in.upload(), desk.stand_in.upload()
+    old, _ = desk.stand_in.deploy(ours), desk.stand_in.deploy(before)
+    step = route_traffic(desk.cloudflare, "ems-api", to=ours, back_to=before)
+    desk.stand_in.next.append((200, {}, {"success": True, "result": {"deployments": [old]}}))
+    outcome = desk.run(book(step))
+    assert (outcome.exit, desk.stand_in.live, len(desk.stand_in.writes)) == (Exit.DONE, ours, 1)
+
+
 def test_traffic_that_somebody_moved_is_not_taken_back(desk: Desk) -> None:
     """An undo leaves a later deployment of somebody else alone, names it, and stops."""
     before, ours, theirs = desk.release(), desk.stand_in.upload(), desk.stand_in.upload()
