@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,7 +21,7 @@ import httpx
 from runbooks.clients.storage import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import IO
 
 PAGE = 20
@@ -76,3 +79,46 @@ def _address(said: IO[str], moto: subprocess.Popen[bytes]) -> str:
     said.seek(0)
     message = f"the object store did not start: {said.read()}"
     raise AssertionError(message)
+
+
+class Cable:
+    """A way to a server that a test pulls out: nothing gets through while `out` is set.
+
+    When a request holds the bytes `when`, `then` is done after it was passed on and before it is answered.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.out = Event()
+        self.when: bytes | None = None
+        self.then: Callable[[], None] = lambda: None
+        host, _, port = address.removeprefix("http://").partition(":")
+        self._server = (host, int(port))
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._listening.close()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(self._server) as server:
+            other = {client: server, server: client}
+            while not self.out.is_set():
+                for end in select.select([client, server], [], [], 0.05)[0]:
+                    data = end.recv(1 << 16)
+                    if not data:
+                        return
+                    other[end].sendall(data)
+                    if end is client and self.when is not None and self.when in data:
+                        select.select([server], [], [])
+                        self.when = None
+                        self.then()
+                    if self.out.is_set():
+                        return

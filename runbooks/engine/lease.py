@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from runbooks.engine.record.entry import Kind, entries_of
 from runbooks.engine.record.home import journal_of
 from runbooks.model.errors import HeldByOther, NotWritten, Refused
 
@@ -95,8 +96,8 @@ def take(
     """Return the lease and the dead holder that it was taken from, if there was one.
 
     A run that goes on takes its own lease back once its process is gone; so does any run from one that never wrote
-    anything. Any other dead holder's lease needs `take_over`. Raises HeldByOther; `resume` gives the command
-    that goes on with a run.
+    anything, or that wrote down its end. Any other dead holder's lease needs `take_over`. Raises HeldByOther; `resume`
+    gives the command that goes on with a run.
     """
     fence = _newest(home, stack)
     previous = current(home, stack)
@@ -168,7 +169,7 @@ def _refuse_unless_free(
 ) -> None:
     why = dead(holder, now=now)
     own = holder.run == run or b"\n" not in home.read_log(journal_of(holder.run))  # no line of it was ever whole
-    if why and (take_over or (own and gone(holder))):
+    if why and (take_over or (own and gone(holder)) or _closed(home, holder.run)):
         return
     if not why:
         message = (
@@ -180,6 +181,15 @@ def _refuse_unless_free(
         '--take-over --reason "<why>"'
     )
     raise HeldByOther(message, next_command=resume(holder.run))
+
+
+def _closed(home: Home, run: str) -> bool:
+    """Say whether a run wrote down its end: only its lease could not be given back any more."""
+    try:
+        entries = entries_of(home, run)
+    except Refused:
+        return False  # `runs.verify` reports it; of a damaged journal nobody knows whether it was closed
+    return bool(entries) and entries[-1].kind is Kind.CLOSED
 
 
 def _born(pid: int) -> str:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from runbooks.engine.record.entry import entries_of, verify_run
 from runbooks.steps.releases import LEDGER
+from tests.object_store import Cable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.sweeping.place import Place
+    from runbooks.clients.storage import Bucket
     from tests.object_store import ObjectStore
 
 pytestmark = pytest.mark.twin
@@ -37,17 +40,21 @@ class Team:
 
     def types(self, *words: str) -> tuple[int, dict[str, Any], str]:
         """Run `invoke WORDS --json` without a terminal; return its exit code, document and the rest."""
-        line = [sys.executable, "-m", "invoke", *words, "--json", f"--stack={self.stack_file}"]
-        done = subprocess.run(
-            line,
+        with self.begins(*words) as command:
+            out, text = command.communicate()
+        return command.returncode, json.loads(out), text
+
+    def begins(self, *words: str) -> subprocess.Popen[str]:
+        """Begin to run it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "invoke", *words, "--json", f"--stack={self.stack_file}"],
             cwd=self.root,
             env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        return done.returncode, json.loads(done.stdout), done.stderr
 
 
 def team(place: Place, root: Path, folder: Path, ops_home: str) -> Team:
@@ -65,9 +72,11 @@ def team(place: Place, root: Path, folder: Path, ops_home: str) -> Team:
     return Team(root, point.stack_file, folder / "local", {**os.environ, **KEYS})
 
 
-def ledger(place: Place) -> list[bytes]:
-    """Return what is known of the place's releases."""
-    return (place.stage.site.settings.home / LEDGER).read_bytes().splitlines(keepends=True)
+def fill(bucket: Bucket, place: Place) -> None:
+    """Write down what is known of the place's releases."""
+    log = bucket.open_log(LEDGER, size=0)
+    for line in (place.stage.site.settings.home / LEDGER).read_bytes().splitlines(keepends=True):
+        log.append(line, durable=True)
 
 
 def test_a_rollback_is_remembered_in_a_bucket(
@@ -75,9 +84,7 @@ def test_a_rollback_is_remembered_in_a_bucket(
 ) -> None:
     """It is run, listed, shown, proven and written about there; nothing but the bucket holds it, and no secret."""
     bucket = object_store.bucket(name := object_store.made(), prefix="team/ops")
-    log = bucket.open_log(LEDGER, size=0)
-    for line in ledger(place):
-        log.append(line, durable=True)
+    fill(bucket, place)
     operators = team(place, root, tmp_path, f"s3://{name}/team/ops?endpoint={object_store.address}")
 
     code, done, text = operators.types("rollback", *AGREED)
@@ -117,3 +124,49 @@ def test_without_keys_a_bucket_is_refused(place: Place, root: Path, object_store
     code, refused, _ = operators.types("runs")
     assert (code, refused["status"], refused["next_command"]) == (2, "refused", "export AWS_ACCESS_KEY_ID=…")
     assert refused["text"].startswith("AWS_ACCESS_KEY_ID is not set. Expected in the environment: the id of a key that")
+
+
+def test_a_rollback_survives_the_loss_of_its_bucket(
+    place: Place, root: Path, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    """Lost half-way, it ends as done; sent by the next command, which is killed, and whole after the one after that."""
+    bucket = object_store.bucket(name := object_store.made(), prefix="ops")
+    fill(bucket, place)
+    cable = Cable(object_store.address)
+    operators = team(place, root, tmp_path, f"s3://{name}/ops?endpoint={cable.address}")
+    since = place.calls()
+
+    cable.when, cable.then = b"journal.jsonl/00000005", cable.out.set
+    code, done, text = operators.types("rollback", *AGREED)
+    assert (code, done["status"]) == (0, "done"), text
+    assert text.count(f"the ops home s3://{name}/ops/ cannot be reached") == 1
+    run, spool = done["run"], operators.local / "spool" / f"{name}+ops"
+    assert done["journal"].startswith(str(spool))
+    assert len(entries_of(bucket, run)) == 5
+    code, seen, text = operators.types("runs")
+    assert (code, [(one["run"], one["status"]) for one in seen["runs"]]) == (0, [(run, "done")]), text
+
+    cable.out.clear()
+    sender = operators.begins("runs")
+    cable.when, cable.then = b"journal.jsonl/00000008", sender.kill
+    assert sender.wait() == -9
+    assert len(entries_of(bucket, run)) == 8
+    code, proven, text = operators.types("runs.verify")
+    assert (code, [one["last"] for one in proven["journals"]]) == (0, ["closed"]), text
+    assert f"sent to the ops home, from when it was away: {proven['journals'][0]['entries'] - 8} entries" in text
+    assert verify_run(bucket, run).complete
+    assert list((spool / "pending").iterdir()) == []
+    made = [call for call in place._calls() if call.seq > since and call.effect]
+    assert [call.path.rpartition("/")[2] for call in made] == ["deployments"]
+
+    cable.out.set()
+    code, begun, text = operators.types("rollback", "--unpin", *AGREED)
+    assert (code, begun["status"]) == (0, "done"), text
+    assert text.index("cannot be reached") < text.index("Plan ")
+    assert bucket.names("runs") == [run]
+    cable.out.clear()
+    code, seen, text = operators.types("runs")
+    assert [(one["run"], one["status"]) for one in seen["runs"]] == [(run, "done"), (begun["run"], "done")], text
+    assert verify_run(bucket, begun["run"]).complete
+    assert b'"released"' in bucket.read_log(LEDGER)
+    cable.close()

@@ -88,7 +88,7 @@ class Spool:
     def get(self, name: str) -> bytes | None:
         """Return the content, of what was not sent first."""
         unsent = [content for held in self._held() if (content := held.objects.get(name)) is not None]
-        return unsent[-1] if unsent else self._seen(name, self._asked(lambda home: home.get(name)))
+        return unsent[-1] if unsent else self.seen(name, self._asked(lambda home: home.get(name)))
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Put it unless there is one. Raises OSError when the ops home was reached and then lost."""
@@ -97,7 +97,7 @@ class Spool:
                 return False
             return self._mine().objects.put_new(name, content)
         won = self._remote.put_new(name, content)
-        self._seen(name, content if won else None)
+        self.seen(name, content if won else None)
         return won
 
     def replace(self, name: str, content: bytes) -> None:
@@ -110,7 +110,7 @@ class Spool:
             self._send_own(own)
         self._remote.replace(name, content)
         self.away = False
-        self._seen(name, content)
+        self.seen(name, content)
 
     def claim_log(self, name: str) -> bool:
         """Make an empty log. Raises OSError when the ops home was reached and then lost."""
@@ -124,7 +124,7 @@ class Spool:
 
     def read_log(self, name: str) -> bytes:
         """Return all lines, those that were not sent included."""
-        sent = self._seen(name, self._asked(lambda home: home.read_log(name)) or None) or b""
+        sent = self.seen(name, self._asked(lambda home: home.read_log(name)) or None) or b""
         return max((sent, *(held.logs.read_log(name) for held in self._held())), key=len)
 
     def open_log(self, name: str, *, size: int) -> SpoolLog:
@@ -148,6 +148,12 @@ class Spool:
             "later command here sends them"
         )
 
+    def seen(self, name: str, content: bytes | None) -> bytes | None:
+        """Keep what was seen of the ops home."""
+        if not self.away and content is not None and self._kept.get(name) != content:
+            self._kept.replace(name, content)
+        return content
+
     def _asked(self, ask: Callable[[Home], T]) -> T:
         """Ask the ops home, or what was last seen of it."""
         if not self.away:
@@ -159,12 +165,6 @@ class Spool:
                 self._reached = True
                 return answer
         return ask(self._kept)
-
-    def _seen(self, name: str, content: bytes | None) -> bytes | None:
-        """Keep what was seen of the ops home."""
-        if not self.away and content is not None and self._kept.get(name) != content:
-            self._kept.replace(name, content)
-        return content
 
     def _may_be_local(self) -> bool:
         if self.away and self._reached:
@@ -228,6 +228,7 @@ class Spool:
             log.close()
         except FileExistsError:
             return False
+        self._kept.replace(name, whole)
         self._note(f"sent to the ops home, from when it was away: {len(lines)} entries of {name}")
         if name.endswith(f"/{JOURNAL}"):
             self._say_if_overtaken(name, whole)
@@ -289,7 +290,8 @@ class SpoolLog:
         """Let go of it."""
         if self._log is not None:
             self._log.close()
-        self._log = None
+            self._log = None
+            self._spool.seen(self._name, self._known)
 
     def _end(self, *, local: bool) -> Log:
         if self._log is None or self._local is not local:

@@ -12,8 +12,11 @@ import msgspec
 import pytest
 
 from runbooks.engine.lease import Holder, Lease, Superseded, _born, current, dead, gone, lease_name, take
+from runbooks.engine.record.entry import Kind
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import journal_of
+from runbooks.engine.record.journal import Journal
+from runbooks.engine.redaction import Redactor
 from runbooks.model.errors import HeldByOther, NotWritten, Refused
 
 NOW = datetime(2026, 11, 23, 21, 14, tzinfo=UTC)
@@ -97,6 +100,22 @@ def test_a_run_takes_its_own_lease_back(home: Folder, ended: int) -> None:
 def test_a_run_that_wrote_nothing_holds_nothing(home: Folder, ended: int) -> None:
     """A process that died between its lease and its first line did nothing: nobody needs to be asked."""
     held_by(home, pid=ended, written=False)
+    assert taken(home)[0].holder.fence == 2
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_run_that_was_closed_holds_nothing(home: Folder, ended: int, host: str) -> None:
+    """Where only the lease could not be given back, nobody needs to be asked once its process is over."""
+    if host == "here":
+        held_by(home, pid=ended, written=False)
+    else:
+        held_by(home, host=host, until=NOW - timedelta(seconds=1), written=False)
+    journal = Journal(home, "run-1", follows=0, redact=Redactor(()), clock=lambda: NOW, guard=lambda: None)
+    journal.append(Kind.RUN_OPENED, None, {})
+    with pytest.raises(HeldByOther, match="Its run is unfinished"):
+        taken(home)
+    journal.append(Kind.CLOSED, None, {"status": "done"})
+    journal.close()
     assert taken(home)[0].holder.fence == 2
 
 

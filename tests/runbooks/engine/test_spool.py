@@ -447,6 +447,17 @@ def test_sending_can_be_killed_anywhere(remote: Remote, here: Machine, world: Wo
     assert all(end == ends[-1] for end in ends)
     assert remote.read_log(LEDGER) == b"known\none\ntwo\nthree\n"
     assert verify_run(remote, run).complete
+    remote.down = True
+    away = Spool(remote, here.folder, note=here.notes.append)
+    assert away.read_log(LEDGER) == b"known\none\ntwo\nthree\n"
+
+
+def test_what_this_machine_wrote_is_known_when_the_home_is_away(remote: Remote, here: Machine, world: World) -> None:
+    """The last lines too, though nobody has read them since."""
+    outcome = here.runner.run(marks(world, "a"), arguments={}, consent=AGREED)
+    remote.down = True
+    here.next_process()
+    assert [(run.run, run.status) for run in here.runner.runs()] == [(outcome.run, "done")]
 
 
 def test_a_home_that_is_lost_while_sending_gets_the_rest_later(remote: Remote, here: Machine, world: World) -> None:
