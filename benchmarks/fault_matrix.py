@@ -179,6 +179,8 @@ def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str
             with counting:
                 found[job.subject.name].add(tally)
                 done_.add(tally)
+            for problem in tally.problems:
+                report(f"{problem}\n")
             counts = (
                 f"lost {done_.lost}, repeated {done_.repeated}, stuck {done_.stuck}, {len(done_.problems)} problems"
             )
@@ -192,7 +194,10 @@ def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str
 
 def broken(place: Place, job: Job) -> Tally:
     """Break one call of one run, see how it ends, mend it, go on; compare what happened with what should."""
-    point, since = begun(place, job.subject)
+    try:
+        point, since = begun(place, job.subject)
+    except AssertionError as error:
+        return Tally(missed=1, problems=[f"{job.name}: not begun: {error}"])
     trial = Trial(typed(place, point, job.subject.words))
     with _control(place) as control:
         control.fault(job.broken())

@@ -92,7 +92,7 @@ class Postgres:
         address, password = self.address()
         with _explained(self.where):
             connection = psycopg.connect(address, password=password, autocommit=True)
-        with connection, _explained(self.where):
+        with _explained(self.where), connection:  # the end of the session may fail as well
             limit = int(self.statement_seconds * 1000)
             # set after connecting: a pooler may drop what the startup packet asks for
             connection.execute(

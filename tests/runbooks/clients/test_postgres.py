@@ -56,6 +56,15 @@ def test_a_plan_opens_no_writing_session() -> None:
 
 
 @pytest.mark.twin
+def test_a_server_that_goes_before_the_session_ends(database: Postgres) -> None:
+    """A connection that is lost between the last answer and the end of the transaction is "later", as any other."""
+    with pytest.raises(Unreachable, match=r"Database 127\.0\.0\.1:\d+/\w+: "), database.reading() as session:
+        us = session.value("select pg_backend_pid()")
+        with database.writing(SPOIL) as another:
+            assert another.value("select pg_terminate_backend(%s, 5000)", (us,))
+
+
+@pytest.mark.twin
 def test_a_statement_has_its_limit(database: Postgres) -> None:
     """A statement that takes too long is given up, and may be asked again."""
     quick = Postgres(database.url, statement_seconds=0.1)
