@@ -58,7 +58,7 @@ def test_a_plan_opens_no_writing_session() -> None:
 @pytest.mark.twin
 def test_a_server_that_goes_before_the_session_ends(database: Postgres) -> None:
     """A connection that is lost between the last answer and the end of the transaction is "later", as any other."""
-    with pytest.raises(Unreachable, match=r"Database 127\.0\.0\.1:\d+/\w+: "), database.reading() as session:
+    with pytest.raises(Unreachable, match=r"Database 127\.0\.0\.1:\d+/\w+: "), database.reading() as session:  # noqa: PT012 - the end of the session raises
         us = session.value("select pg_backend_pid()")
         with database.writing(SPOIL) as another:
             assert another.value("select pg_terminate_backend(%s, 5000)", (us,))
