@@ -10,7 +10,6 @@ says is typed. At the end everything must have happened as in the clean run. `po
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import tempfile
 import threading
@@ -22,10 +21,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.signal_sweep import AGREED, SUBJECTS, done, last_line, typed
+from benchmarks.signal_sweep import SUBJECTS, done, last_line, typed
 from benchmarks.sweeping.door import BEFORE, Moment
 from benchmarks.sweeping.place import opened
-from benchmarks.sweeping.typed import Typed
+from benchmarks.sweeping.trial import Trial
 from runbooks.clients import twin
 from runbooks.clients.twin import Do, Fault
 from runbooks.model.errors import Exit
@@ -40,10 +39,8 @@ PLACES: Final = 5  # twins at work at once: most of a broken run is waiting
 TRIES: Final = 4
 """Commands after the broken one until a run counts as stuck."""
 SILENCE: Final = 30.0
-OUTAGE: Final = 60.0  # seconds until what is broken for good is mended: a recovery waits for longer than anybody here
 OFTEN: Final = 3
 """How often a call of one kind is broken by every fault; each later one, mostly a poll, by one of them in turn."""
-LOOK: Final = 0.05  # seconds between looks at a command at work
 STALE: Final = 600.0  # seconds after a write: longer than any run
 FAULTS: Final = {
     "429 with Retry-After": Do(status=429, retry_after=1),
@@ -59,11 +56,9 @@ FAULTS: Final = {
 """An error may hide an effect: 500 and the silence do, 502 does not."""
 NOT_FOR_READS: Final = ("reset after",)  # the same as before, where there is no effect
 NOT_FOR_WRITES: Final = ("stale",)
-PLAIN: Final = {"TERM": "dumb"}  # what is shown is shown once
 STALE_PLAN: Final = "the facts changed since the plan was made"
 NEXT_SEEN: Final = "to look again: "  # a lie is found out by another call, which is named
 CLEAR: Final = (Exit.FAILED, Exit.REFUSED, Exit.PAUSED, Exit.UNPROVEN)
-AGAIN: Final = re.compile(r"to look again: (invoke .*)")
 
 
 @dataclass(frozen=True)
@@ -213,46 +208,6 @@ def broken(place: Place, job: Job) -> Tally:
     if lost or extra or tally.stuck:
         tally.problems.append(f"{job.name}: lost {dict(lost)}, repeated {dict(extra)}; {' | '.join(trial.said)}")
     return tally
-
-
-@dataclass
-class Trial:
-    """One run from command to command: how the last one ended, what it showed, and what was said so far."""
-
-    first: list[str]
-    words: list[str] = field(default_factory=list)
-    code: int | None = None
-    shown: str = ""
-    said: list[str] = field(default_factory=list)
-
-    def type(self, words: list[str], control: twin.TwinControl | None = None) -> bool:
-        """Type a command and wait for its end; with `control`, mend what is broken and tell whether it struck."""
-        self.words, struck = words, False
-        process, until = Typed(words, environ=PLAIN), time.monotonic() + OUTAGE
-        if control is not None:
-            while process.at_work and time.monotonic() < until:
-                time.sleep(LOOK)
-            struck = any(told.struck for told in control.struck())
-            control.clear_faults()
-        self.code, self.shown = process.end()
-        self.said.append(f"invoke {shlex.join(words)}: exit {self.code}: {self.shown}")
-        return struck
-
-    def next(self) -> list[str]:
-        """Return the words of the command that goes on, none when it is over.
-
-        Where a proof failed, that is first the one that looks again; after a run was taken back, the first one anew.
-        """
-        if self.code == Exit.DONE:
-            taken_back = self.words[0] == "runs.undo" != self.first[0]
-            return self.first if taken_back else []
-        again = AGAIN.search(self.shown)
-        for line in (again[1] if again else "", last_line(self.shown)):
-            words = shlex.split(line)[1:] if line.startswith("invoke ") else []
-            words += [] if "--yes" in words or not words else AGREED
-            if words and (words != self.words or line == last_line(self.shown)):
-                return words
-        return []
 
 
 def ending(code: int | None) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.fault_matrix import FAULTS, Job, Trial, broken, jobs_of, sweep, unclear
+from benchmarks.fault_matrix import FAULTS, Job, broken, jobs_of, sweep, unclear
 from benchmarks.signal_sweep import SUBJECTS
 from benchmarks.sweeping.door import Moment
+from benchmarks.sweeping.trial import Trial
 from runbooks.clients.twin import Do
 
 if TYPE_CHECKING:
