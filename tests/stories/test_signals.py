@@ -93,11 +93,13 @@ def test_a_signal_at_every_step_of_a_rollback(place: Place) -> None:
 def test_a_signal_while_the_program_is_applied(place: Place) -> None:
     """A deploy waits for the program that it has started, and goes on after it."""
     point, _ = begun(place, SUBJECTS["deploy"])
-    sweep = Chain(point, set(runs_of(point)), only=("apply",))
-    words = sweep.interrupted(typed(place, point, SUBJECTS["deploy"].words), signal.SIGINT)
-    assert "held apply" in kinds(point)
-    assert sweep.interrupted(words, signal.SIGINT) == []
-    assert (sweep.tally.problems, sweep.tally.points) == ([], 1)
+    process = Typed(typed(place, point, SUBJECTS["deploy"].words))
+    until(lambda: "step started apply" in kinds(point) and bool(children(process.pid)), process)
+    process.send(signal.SIGINT)
+    code, shown = process.end()
+    assert (code, kinds(point)[-2:]) == (3, ["held apply", "paused"])
+    done([*shlex.split(last_line(shown))[1:], *AGREED])
+    assert (kinds(point).count("step started apply"), kinds(point)[-1]) == (1, "closed")
 
 
 def test_a_call_that_hangs_is_waited_for(place: Place, hang: Callable[[], None]) -> None:
