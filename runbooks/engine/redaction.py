@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,7 @@ TextOrJson = TypeVar("TextOrJson")
 
 
 class Redactor:
-    """Replace secrets by ●●●, and their base64 (any alignment), URL-encoded, JSON-escaped and `repr` forms too.
+    """Replace secrets by ●●●, and their base64 (any alignment), URL, JSON, `repr`, hex, HTML and shell forms too.
 
     `ignored` counts the secrets that are too short to be looked for: they must be changed, not hidden.
     """
@@ -66,7 +67,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the secret as it may stand in texts, addresses, JSON documents, tracebacks and headers."""
+    """Yield the secret as it may stand in texts, addresses, JSON, tracebacks, headers, pages, dumps, a shell."""
     yield secret
     for part in (secret, secret.strip()):
         for encoded in (quote(part), quote(part, safe=""), quote_plus(part)):
@@ -79,6 +80,12 @@ def _forms(secret: str) -> Iterator[str]:
             yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
         yield repr(part)[1:-1]
         yield repr(part.encode())[2:-1]
+        yield html.escape(part)
+        yield html.escape(part, quote=False)
+        yield part.replace("'", "'\"'\"'")  # as `shlex.quote` does
+        yield part.replace("'", "''")
+        yield part.encode().hex()
+        yield part.encode().hex().upper()
     yield from _base64(secret.encode())
 
 

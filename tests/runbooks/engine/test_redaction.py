@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import shlex
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -16,6 +18,7 @@ SECRETS = (
     "cloudflare-token-0123456789",
     "sbp_" + "0a" * 20,
     'quo"ted\\back/slash',
+    "it's <a> secret & more",
     "line one\nline two",
     "hundred%percent&more",
     "schlüssel-wört",
@@ -37,6 +40,12 @@ def forms(secret: str) -> list[str]:
         json.dumps(json.dumps(secret)),
         repr(secret),
         repr(secret.encode()),
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        shlex.quote(secret),
+        "'" + secret.replace("'", "''") + "'",
+        secret.encode().hex(),
+        secret.encode().hex().upper(),
         *(base64.b64encode(b"x" * pad + secret.encode() + b"tail").decode() for pad in range(4)),
         *(base64.urlsafe_b64encode(b"x" * pad + secret.encode() + b"tail").decode() for pad in range(4)),
     ]
@@ -44,7 +53,7 @@ def forms(secret: str) -> list[str]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_every_form_is_hidden(secret: str) -> None:
-    """A secret is found as it is, URL-encoded, JSON-escaped (twice too), in `repr` and in base64 at any alignment."""
+    """A secret is found as it is, URL-encoded, JSON-escaped (twice too), in `repr`, HTML, hex, SQL, base64."""
     redact = Redactor(SECRETS)
     for form in forms(secret):
         text = redact(form)
