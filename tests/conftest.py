@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 FOREIGN = ("AWS_", "CLOUDFLARE_", "SUPABASE_", "PG", "PULUMI_", "EMS_")
 """Variables that would let a test reach something real. The twin's cache (EMS_OPS_CACHE) stays: it is ours."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_heard() -> None:
+    """Listen to Ctrl-C and hangups again where the tests run in the background or under nohup, which ignore them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -289,6 +289,15 @@ def test_secret_facts_need_a_replan(home: Path, world: World) -> None:
     assert operator.resume(run, book=made, consent=AGREED, replan=True).status is Status.DONE
 
 
+def test_secret_facts_are_gathered_again_also_after_an_effect(home: Path, world: World) -> None:
+    """With --replan a run whose facts were hidden goes on with those of now, and repeats nothing."""
+    made = book(step("x", world), refusing(world, "a"), gather=lambda: Facts(("x", "a"), owner="hunter22"))
+    operator = runner(home, secrets=("hunter22",))
+    run = operator.run(made, arguments={}, consent=AGREED).run
+    assert operator.resume(run, book=made, consent=AGREED, replan=True).status is Status.DONE
+    assert world.effects() == ["act x", "act a"]
+
+
 def test_facts_of_another_shape_need_a_replan(home: Path, world: World) -> None:
     """Code whose facts changed shape cannot read the journalled ones."""
 

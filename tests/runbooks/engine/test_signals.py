@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from runbooks.engine.signals import AT_ONCE, WHEN_ASKED_TWICE, Stop, StopNow
+from runbooks.engine.signals import ASKING, AT_ONCE, WHEN_ASKED_TWICE, Stop, StopNow, leave
 
 
 def send(number: signal.Signals) -> str:
@@ -126,3 +126,15 @@ def test_what_is_held_is_not_interrupted() -> None:
 
         assert stop.during(AT_ONCE, work) == "went on"
         assert stop.asked == "SIGTERM"
+
+
+def test_after_leaving_no_signal_is_heard() -> None:
+    """What a finished command exits with is not changed by a signal that comes at its very end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        with Stop() as stop:
+            leave()
+            assert stop.during(AT_ONCE, partial(send, signal.SIGTERM)) == "went on"
+            assert signal.sigtimedwait(ASKING, 1) is not None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
