@@ -16,6 +16,8 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 UrlPath = Annotated[str, Meta(pattern=r"^/")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
 Seconds = Annotated[float, Meta(gt=0)]
+PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""An Ed25519 public key in base64."""
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Arguments = tuple[str, ...]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
@@ -208,7 +210,8 @@ class Stack(Frozen, frozen=True):
     """One environment, whole. Field names are the keys `ems-ops:<field>`; `base_url` is `cloudflare:baseUrl`.
 
     `ops_home` is a folder, or `s3://bucket/prefix?endpoint=…&region=…`; then `local_folder` (by default `.ops/<stack>`)
-    holds what stays on this machine. Relative paths start at the repository's root.
+    holds what stays on this machine. Relative paths start at the repository's root. With `signers`
+    (role: public key) `runs.verify` refuses an end of a run that none of them signed.
     """
 
     base_url: Url
@@ -228,3 +231,4 @@ class Stack(Frozen, frozen=True):
     pins: dict[str, Pin]
     approvals: Approvals = Approvals()
     local_folder: str | None = None
+    signers: dict[str, PublicKey] = {}

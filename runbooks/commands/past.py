@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console as Screen
@@ -13,7 +16,7 @@ from runbooks.engine import asking
 from runbooks.engine.record import entry as journal
 from runbooks.engine.record.home import RUNS
 from runbooks.model.errors import Exit, Refused
-from runbooks.render.wording import brief
+from runbooks.render.wording import brief, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,18 +47,27 @@ def list_runs(console: Console) -> Exit:
 
 
 def show_run(console: Console, run: str) -> Exit:
-    """Print every entry of a run's journal, with the seconds since its beginning."""
+    """Print every entry of a run's journal: when, how long after the beginning, what took how long, what was seen."""
     found = _find(console, run)
     entries = journal.entries_of(console.runner.home, found.run)
     if console.flags.json:
         console.print_json({"run": found, "entries": entries})
         return Exit.DONE
     _say(console, f"{found.run}  {found.book}  {found.status}  by {found.actor}: {found.reason or 'no reason given'}")
+    began = datetime.fromisoformat(entries[0].at) if entries else None
     rows = [
-        (str(entry.seq), entry.at[11:23], entry.kind, entry.step or "", _seen(entry), entry.hash[:8])
+        (
+            str(entry.seq),
+            entry.at[11:23],
+            _since(entry, began),
+            entry.kind,
+            entry.step or "",
+            _took(entry),
+            _seen(entry),
+        )
         for entry in entries
     ]
-    _print(console, ("#", "at (UTC)", "what", "step", "seen", "hash"), rows)
+    _print(console, ("#", "at (UTC)", "since", "what", "step", "took", "seen"), rows)
     _say(console, f"Journal  {found.journal}")
     if found.next_command:
         _say(console, f"Next     {found.next_command}")
@@ -97,18 +109,34 @@ def approve(console: Console, run: str, name: str) -> Exit:
     return Exit.DONE
 
 
-def verify_runs(console: Console, run: str) -> Exit:
-    """Prove the chain of one journal or of all. Raises Refused naming the first line that was altered."""
-    chosen = [_find(console, run)] if run else console.runner.runs()
-    verdicts = [journal.verify_run(console.runner.home, one.run) for one in chosen if one.status != "not begun"]
+def verify_runs(console: Console, run: str, path: str) -> Exit:
+    """Prove the journal of one run or of all, in the ops home or below a path. Raises Refused naming every bad one."""
+    from runbooks.engine.record import verdict  # loads what checks signatures
+
+    home, signers = console.runner.home if not path else None, console.settings.stack.signers
+    if home is None:
+        copies = [folder for folder in verdict.copied(Path(path)) if folder.resolve().name.endswith(run)]
+        proofs = [partial(verdict.verify, folder, signers=signers) for folder in copies]
+    else:
+        chosen = [_find(console, run)] if run else console.runner.runs()
+        begun = [one.run for one in chosen if one.status != "not begun"]
+        proofs = [partial(verdict.verify_run, home, one, signers=signers) for one in begun]
+    verdicts, wrong = [], []
+    for prove in proofs:
+        try:
+            verdicts.append(prove())
+        except Refused as error:
+            wrong.append(str(error))
+    if not console.flags.json:
+        rows = [
+            (one.journal, str(one.entries), one.head[:12], "whole" if one.complete else "not closed", one.signed_by)
+            for one in verdicts
+        ]
+        _print(console, ("journal", "entries", "head", "chain", "signed by"), rows)
+    if wrong:
+        raise Refused("\n".join(wrong))
     if console.flags.json:
         console.print_json({"journals": verdicts})
-        return Exit.DONE
-    rows = [
-        (verdict.journal, str(verdict.entries), verdict.head[:12], "whole" if verdict.complete else "not closed")
-        for verdict in verdicts
-    ]
-    _print(console, ("journal", "entries", "head", "chain"), rows)
     return Exit.DONE
 
 
@@ -129,6 +157,16 @@ def _why(run: RunSummary) -> str:
     """Return for whom or what a run waits, or why it was begun."""
     waits = run.text if run.status in ("running", "paused") else ""
     return waits or run.reason or run.text
+
+
+def _since(entry: Entry, began: datetime | None) -> str:
+    """Return how long after the run's beginning it was written."""
+    return f"+{span((datetime.fromisoformat(entry.at) - began).total_seconds())}" if began else ""
+
+
+def _took(entry: Entry) -> str:
+    """Return how long a step took, or at the end the whole run."""
+    return span(entry.payload["seconds"]) if "seconds" in entry.payload else ""
 
 
 def _seen(entry: Entry) -> str:

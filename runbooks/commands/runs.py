@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from invoke import task
 
 from runbooks.commands.frame import READING, WRITING, Flags, perform
+from runbooks.commands.frame.words import WordsTask, one
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -30,8 +31,13 @@ def list_runs(_context: Context, *, stack: str = "prod", json: bool = False) -> 
     perform(Flags(stack, json=json), work)
 
 
-@task(auto_shortflags=False, help={**READING, "run": "Id of the run. Without it: the newest one."})
-def show(_context: Context, *, run: str = "", stack: str = "prod", json: bool = False) -> None:
+@task(
+    klass=WordsTask,
+    positional=["run"],
+    auto_shortflags=False,
+    help={**READING, "run": "Id of the run, or its end. Without it: the newest one."},
+)
+def show(_context: Context, run: list[str], *, stack: str = "prod", json: bool = False) -> None:
     """Show the timeline of a run: every entry of its journal, with what was seen.
 
     Changes nothing. --json gives the entries as they are in the journal.
@@ -40,23 +46,25 @@ def show(_context: Context, *, run: str = "", stack: str = "prod", json: bool = 
     def work(console: Console) -> Exit:
         from runbooks.commands import past
 
-        return past.show_run(console, run)
+        return past.show_run(console, one(run))
 
     perform(Flags(stack, json=json), work)
 
 
 @task(
+    klass=WordsTask,
+    positional=["run"],
     auto_shortflags=False,
     help={
         **WRITING,
-        "run": "Id of the run. Without it: the newest one that is unfinished.",
+        "run": "Id of the run, or its end. Without it: the newest one that is unfinished.",
         "replan": "Agree to a new plan where the code or the facts no longer give the old one.",
     },
 )
 def resume(
     _context: Context,
+    run: list[str],
     *,
-    run: str = "",
     replan: bool = False,
     stack: str = "prod",
     json: bool = False,
@@ -74,17 +82,22 @@ def resume(
     def work(console: Console) -> Exit:
         from runbooks.commands import past
 
-        return past.resume(console, run, replan=replan)
+        return past.resume(console, one(run), replan=replan)
 
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     perform(flags, work)
 
 
-@task(auto_shortflags=False, help={**WRITING, "run": "Id of the run. Without it: the newest one."})
+@task(
+    klass=WordsTask,
+    positional=["run"],
+    auto_shortflags=False,
+    help={**WRITING, "run": "Id of the run, or its end. Without it: the newest one."},
+)
 def undo(
     _context: Context,
+    run: list[str],
     *,
-    run: str = "",
     stack: str = "prod",
     json: bool = False,
     dry_run: bool = False,
@@ -101,21 +114,23 @@ def undo(
     def work(console: Console) -> Exit:
         from runbooks.commands import past
 
-        return past.undo(console, run)
+        return past.undo(console, one(run))
 
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     perform(flags, work)
 
 
 @task(
+    klass=WordsTask,
+    positional=["run"],
     auto_shortflags=False,
     help={
         **READING,
-        "run": "Id of the run. Without it: the newest one that is unfinished.",
+        "run": "Id of the run, or its end. Without it: the newest one that is unfinished.",
         "as": "Who approves: never who runs it.",
     },
 )
-def approve(_context: Context, *, as_: str, run: str = "", stack: str = "prod", json: bool = False) -> None:
+def approve(_context: Context, run: list[str], *, as_: str, stack: str = "prod", json: bool = False) -> None:
     """Approve the plan of a run that waits for a second person.
 
     Changes nothing outside the ops home. The approval counts for this plan, once, and expires; whoever runs the plan
@@ -125,22 +140,31 @@ def approve(_context: Context, *, as_: str, run: str = "", stack: str = "prod", 
     def work(console: Console) -> Exit:
         from runbooks.commands import past
 
-        return past.approve(console, run, as_)
+        return past.approve(console, one(run), as_)
 
     perform(Flags(stack, json=json), work)
 
 
-@task(auto_shortflags=False, help={**READING, "run": "Id of the run. Without it: every run."})
-def verify(_context: Context, *, run: str = "", stack: str = "prod", json: bool = False) -> None:
-    """Prove that journals are whole and were not altered.
+@task(
+    klass=WordsTask,
+    positional=["run"],
+    auto_shortflags=False,
+    help={
+        **READING,
+        "run": "Id of the run, or its end. Without it: every run.",
+        "path": "A copied journal, its run's folder, or any folder with such in it, instead of the ops home.",
+    },
+)
+def verify(_context: Context, run: list[str], *, path: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Prove that journals are whole and were not altered, and show who signed them.
 
-    Changes nothing and needs no network: each entry holds the hash of the one before. Exit code 2 names the first
-    line that is not as it was written.
+    Changes nothing; a folder or a copy needs no network: each entry holds the hash of the one before. Exit code 2
+    names every journal and the first line of it that is not as it was written.
     """
 
     def work(console: Console) -> Exit:
         from runbooks.commands import past
 
-        return past.verify_runs(console, run)
+        return past.verify_runs(console, one(run), path)
 
     perform(Flags(stack, json=json), work)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from runbooks.engine.plan import Plan, PlannedStep
     from runbooks.engine.record.entry import Kind
+    from runbooks.engine.record.signature import Signer
     from runbooks.engine.redaction import Redactor
     from runbooks.engine.step import Evidence, Json
 
@@ -157,12 +158,13 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """What every run of a runner shares: what is shown to whom, what is hidden, what time it is."""
+    """What every run of a runner shares: what is shown to whom, what is hidden, what time it is, who signs."""
 
     show: Show
     redact: Redactor
     clock: Callable[[], datetime]
     commands: Commands
+    signer: Signer | None = None
     muted: list[OSError] = field(default_factory=list)
 
     def tell(self, what: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbooks.engine.record.home import Home
+    from runbooks.engine.record.signature import Signer
     from runbooks.engine.step import Book, Json
 
 __all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status", "utc_now"]
@@ -44,7 +45,7 @@ class Runner:
     """Runs books of one stack. `home` is the ops home, `stack_argument` what `--stack` was given.
 
     `actor` says who acts. Everything shown and written passes `redact`. `stop` hears the signals of the whole
-    command; without one, signals are heard while a run is under way.
+    command; without one, signals are heard while a run is under way. `signer` signs how each run ends.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Runner:
         redact: Redactor,
         clock: Callable[[], datetime] = utc_now,
         stop: Stop | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.home = home
         self.stack = stack
@@ -66,7 +68,7 @@ class Runner:
         self._clock = clock
         self._stop = stop
         self._commands = Commands(stack_argument)
-        self._desk = Desk(show=show, redact=redact, clock=clock, commands=self._commands)
+        self._desk = Desk(show=show, redact=redact, clock=clock, commands=self._commands, signer=signer)
 
     def run(self, book: Book[FactsT], *, arguments: dict[str, Json], consent: Consent) -> Outcome:
         """Gather, show the plan, and with consent carry it out.

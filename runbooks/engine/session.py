@@ -163,7 +163,20 @@ class Session:
             seconds = round(time.monotonic() - self.began, 6)
             payload |= {"status": ending.status, "exit": int(ending.exit), "seconds": seconds}
             self.journal.append(Kind.CLOSED, None, payload, durable=True)
+        self._sign()
         give_back(self.lease, self.desk)
+
+    def _sign(self) -> None:
+        """Sign the end where there is a key, or say why it is not signed: the run itself is over and written down."""
+        if self.desk.signer is None:
+            return
+        try:
+            new = self.journal.sign(self.desk.signer)
+        except OSError as error:
+            self.desk.note(f"the journal's end could not be signed: {error}")
+        else:
+            if not new:
+                self.desk.note("the journal's end was not signed: there is a signature of it already")
 
     def cut_off(self, error: NotWritten | Superseded) -> Ending:
         """Say that the end could not be written down: the journal is out of reach, or no longer ours."""

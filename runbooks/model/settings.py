@@ -37,6 +37,7 @@ VARIABLES: Final = {
     "AWS_ACCESS_KEY_ID": "the id of a key that may read and write the ops home's bucket (S3, or R2's S3 API)",
     "AWS_SECRET_ACCESS_KEY": "the secret of that key",
     "AWS_SESSION_TOKEN": "the session of that key, where it is a temporary one",
+    "EMS_SIGNING_KEY": "the Ed25519 key that signs how runs end: 32 bytes in base64 (openssl rand -base64 32)",
 }
 """The secrets, which only the environment holds, and what each one is."""
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from ruamel.yaml import YAML
 
-from runbooks.engine.record.entry import verify
+from runbooks.engine.record.verdict import verify
 from runbooks.model.canonical import digest
 
 if TYPE_CHECKING:

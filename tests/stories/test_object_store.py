@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
-from runbooks.engine.record.entry import entries_of, verify_run
+from runbooks.engine.record.entry import entries_of
+from runbooks.engine.record.verdict import verify_run
 from runbooks.steps.releases import LEDGER
 from tests.object_store import Cable
 

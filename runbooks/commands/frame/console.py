@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runbooks.commands.frame import Flags
+    from runbooks.engine.record.signature import Signer
     from runbooks.engine.signals import Stop
     from runbooks.engine.step import Book
 
@@ -143,7 +144,22 @@ class Console:
             redact=self.redact,
             clock=self.clock,
             stop=self._stop,
+            signer=self._signer(),
         )
+
+    def _signer(self) -> Signer | None:
+        """Return who signs how runs end; say so where somebody should and nobody can. Raises Refused for a bad key."""
+        signers, key = self.settings.stack.signers, self.settings.environment.get("EMS_SIGNING_KEY")
+        if not key:
+            if signers:
+                self.show.note("EMS_SIGNING_KEY is not set: how runs end is not signed from here")
+            return None
+        from runbooks.engine.record.signature import Signer  # its library is loaded only by who signs
+
+        signer = Signer(key)
+        if signers and signer.public not in signers.values():
+            self.show.note(f"EMS_SIGNING_KEY is none of ems-ops:signers; its public key is {signer.public}")
+        return signer
 
     @property
     def interactive(self) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Argument, Task
 
+from runbooks.model.errors import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -51,10 +53,19 @@ class WordsTask(Task[Any]):
         ]
 
 
+def one(words: Sequence[str]) -> str:
+    """Return the only word, nothing where there is none. Raises Refused when there are several."""
+    if len(words) > 1:
+        message = f"expected one word, got {len(words)}: {' '.join(words)}"
+        raise Refused(message)
+    return words[0] if words else ""
+
+
 def count_words(line: Sequence[str], *, task: str, valued: Iterable[str]) -> int:
     """Return how many plain words follow `task` on a command line: neither flags nor the values of `valued` flags."""
-    if task not in line:
+    names = [word.rpartition(".")[2] for word in line]  # `runs.show` is the task `show`
+    if task not in names:
         return 0
-    after, flags = [*line[line.index(task) + 1 :]], set(valued)
+    after, flags = [*line[names.index(task) + 1 :]], set(valued)
     pairs = zip(["", *after], after, strict=False)
     return sum(not word.startswith("-") and before not in flags for before, word in pairs)

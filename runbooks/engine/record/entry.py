@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from runbooks.engine.record.home import Home
 
 NONE_BEFORE: Final = "0" * 64
+ENTRY: Final = re.compile("(?!0{8})[0-9]{8}")
+"""How an object store names an entry; number 0 is what claimed the log."""
 
 
 class Kind(StrEnum):
@@ -76,44 +79,18 @@ class Decoded(msgspec.Struct, frozen=True):
     torn: bytes
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What `verify` proved: so many entries in one chain that ends in `head`, and how the last one says it ended."""
-
-    journal: str
-    entries: int
-    head: str
-    last: Kind
-    torn: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last entry is the close: of a longer journal whose end was cut off it would not be."""
-        return self.last is Kind.CLOSED and not self.torn
-
-
 def read(path: Path | str) -> list[Entry]:
-    """Return the entries of a journal (a file or its run's folder), without a torn last line.
+    """Return the entries of a journal, without a torn last line.
 
     Raises Refused naming the line when anything else is out of order, or when there is no journal.
     """
-    return list(decode(_bytes(path), where=str(path)).entries)
+    return list(decode(content_of(path), where=str(path)).entries)
 
 
 def entries_of(home: Home, run: str) -> tuple[Entry, ...]:
     """Return the entries of a run in an ops home; none when nothing was begun. Raises Refused, and OSError."""
     name = journal_of(run)
     return decode(home.read_log(name), where=home.where(name)).entries
-
-
-def verify(path: Path | str) -> Verdict:
-    """Prove offline that a journal is whole and unaltered. Raises Refused naming the first line that is not."""
-    return _verdict(_bytes(path), where=str(path))
-
-
-def verify_run(home: Home, run: str) -> Verdict:
-    """Prove the same of a run in an ops home. Raises Refused, and OSError."""
-    name = journal_of(run)
-    return _verdict(home.read_log(name), where=home.where(name))
 
 
 def decode(data: bytes, *, where: str) -> Decoded:
@@ -131,18 +108,15 @@ def decode(data: bytes, *, where: str) -> Decoded:
     return Decoded(tuple(entries), len(data) - len(torn), torn)
 
 
-def _verdict(data: bytes, *, where: str) -> Verdict:
-    decoded = decode(data, where=where)
-    if not decoded.entries:
-        message = f"{where}: nothing was written"
-        raise Refused(message)
-    last = decoded.entries[-1]
-    return Verdict(where, len(decoded.entries), last.hash, last.kind, len(decoded.torn))
+def content_of(path: Path | str) -> bytes:
+    """Return the bytes of a journal: a file, its run's folder, or as a bucket holds it, one object an entry.
 
-
-def _bytes(path: Path | str) -> bytes:
-    file = Path(path) / JOURNAL if Path(path).is_dir() else Path(path)
+    Raises Refused when it cannot be read.
+    """
+    file = Path(path) if Path(path).name == JOURNAL or not Path(path).is_dir() else Path(path) / JOURNAL
     try:
+        if file.is_dir():
+            return b"".join(one.read_bytes() for one in sorted(file.iterdir()) if ENTRY.fullmatch(one.name))
         return file.read_bytes()
     except OSError as error:
         message = f"{file}: cannot be read: {error.strerror}"

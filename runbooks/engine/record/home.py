@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 JOURNAL: Final = "journal.jsonl"
 RUNS: Final = "runs"
+SIGNATURES: Final = "signatures"
 
 NATO: Final = (
     *("alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett", "kilo", "lima"),
@@ -69,6 +70,11 @@ class Home(Protocol):
 def journal_of(run: str) -> str:
     """Return the name of a run's journal."""
     return f"{RUNS}/{run}/{JOURNAL}"
+
+
+def signatures_of(run: str) -> str:
+    """Return the folder of the signatures of a run's journal."""
+    return f"{RUNS}/{run}/{SIGNATURES}"
 
 
 def run_ids(now: datetime) -> Iterator[str]:

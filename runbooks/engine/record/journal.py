@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbooks.engine.record.home import Home
+    from runbooks.engine.record.signature import Signer
     from runbooks.engine.redaction import Redactor
 
 
@@ -49,6 +50,8 @@ class Journal:
             self._log = home.open_log(name, size=done.size)
         except OSError as error:
             raise _not_written(where, error) from error
+        self._home = home
+        self._run = run
         self._where = where
         self._redact = redact
         self._clock = clock
@@ -84,6 +87,10 @@ class Journal:
         self._seq += 1
         self._prev = seal
         return msgspec.json.decode(content)  # type: ignore[no-any-return] # an object, as the payload was
+
+    def sign(self, signer: Signer) -> bool:
+        """Sign the journal as it ends now; say False when this end is signed already. Raises OSError."""
+        return signer.sign(self._home, self._run, entries=self._seq, head=self._prev)
 
     def close(self) -> None:
         """Let go of the file; the run's end is an entry of its own."""

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runbooks.engine.record.entry import verify
+from runbooks.engine.record.verdict import verify
 from runbooks.model.errors import HeldByOther
 from tests.runbooks.engine.toys import AGREED, Fuse, FusedWorld, World, fused, marks, runner
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbooks.engine.lease import current, lease_name
-from runbooks.engine.record.entry import verify
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS, journal_of
+from runbooks.engine.record.verdict import verify
 from tests.runbooks.engine.toys import AGREED, Fuse, FusedWorld, fused, marks
 
 if TYPE_CHECKING:

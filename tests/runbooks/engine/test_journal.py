@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbooks.engine.record import entry as journal
-from runbooks.engine.record.entry import Kind, decode, read, verify, verify_run
+from runbooks.engine.record.entry import Kind, decode, read
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import JOURNAL, journal_of
 from runbooks.engine.record.journal import Journal
+from runbooks.engine.record.verdict import verify, verify_run
 from runbooks.engine.redaction import Redactor
 from runbooks.model.canonical import canonical
 from runbooks.model.errors import HeldByOther, NotWritten, Refused

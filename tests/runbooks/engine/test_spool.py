@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from runbooks.engine.lease import current, lease_name
-from runbooks.engine.record.entry import Kind, entries_of, verify_run
+from runbooks.engine.record.entry import Kind, entries_of
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.record.spool import Spool
 from runbooks.engine.record.unsent import Unsent
+from runbooks.engine.record.verdict import verify_run
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
 from runbooks.model.errors import Exit, HeldByOther, Refused
