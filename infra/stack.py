@@ -6,7 +6,7 @@ so that runbooks work while Pulumi's backend is down. A field that has no defaul
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
 Seconds = Annotated[float, Meta(gt=0)]
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """An Ed25519 public key in base64."""
+BookName = Literal["deploy", "restore", "rollback"]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Arguments = tuple[str, ...]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
@@ -202,8 +203,17 @@ class Pin(Frozen, frozen=True):
 class Approvals(Frozen, frozen=True):
     """The books that a second person must approve before their first effect, and how long an approval counts."""
 
-    books: tuple[str, ...] = ()
+    books: tuple[BookName, ...] = ()
     expires_minutes: Annotated[float, Meta(gt=0)] = 30.0
+
+
+class Manual(Frozen, frozen=True):
+    """What people do by hand: `evidence` asks for what shows it; before the book's first effect, or after its end."""
+
+    book: BookName
+    title: str
+    evidence: str
+    when: Literal["first", "last"] = "first"
 
 
 class Stack(Frozen, frozen=True):
@@ -230,5 +240,6 @@ class Stack(Frozen, frozen=True):
     twin: Twin
     pins: dict[str, Pin]
     approvals: Approvals = Approvals()
+    manual: tuple[Manual, ...] = ()
     local_folder: str | None = None
     signers: dict[str, PublicKey] = {}

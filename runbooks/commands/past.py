@@ -109,6 +109,23 @@ def approve(console: Console, run: str, name: str) -> Exit:
     return Exit.DONE
 
 
+def answer(console: Console, words: Sequence[str]) -> Exit:
+    """Answer what a run asks: the run, then the answer."""
+    if len(words) < 2:  # noqa: PLR2004 - a run and at least one word
+        message = f"expected a run and an answer, got {len(words)} words"
+        raise Refused(message, next_command="invoke --help runs.answer")
+    run, *text = words
+    found = _find(console, run)
+    given = console.answers.give(found.run, console.redact(" ".join(text)))
+    if console.flags.json:
+        console.print_json({"run": found.run, "answer": given})
+    else:
+        _say(console, f"{given.by} answered {found.run}, {given.step}: {given.text}")
+        if found.unfinished and found.next_command:
+            _say(console, f"Next     {found.next_command}")
+    return Exit.DONE
+
+
 def verify_runs(console: Console, run: str, path: str) -> Exit:
     """Prove the journal of one run or of all, in the ops home or below a path. Raises Refused naming every bad one."""
     from runbooks.engine.record import verdict  # loads what checks signatures

@@ -147,6 +147,26 @@ def approve(_context: Context, run: list[str], *, as_: str, stack: str = "prod",
 
 @task(
     klass=WordsTask,
+    positional=["words"],
+    auto_shortflags=False,
+    help={**READING, "words": "Id of the run, or its end, then the answer."},
+)
+def answer(_context: Context, words: list[str], *, stack: str = "prod", json: bool = False) -> None:
+    """Answer what a run asks of a person: `invoke runs.answer tango-7 "notice 4711"`.
+
+    Changes nothing outside the ops home. An answer is given once and kept in the journal, with who gave it.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import past
+
+        return past.answer(console, words)
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(
+    klass=WordsTask,
     positional=["run"],
     auto_shortflags=False,
     help={

@@ -56,7 +56,7 @@ def approve(home: Home, run: str, *, by: str, account: str, now: datetime, secon
             raise Refused(message)
     until = now + timedelta(seconds=seconds)
     approval = Approval(by, account, digest, now.isoformat(), until.isoformat())
-    number = len(home.names(_folder(run))) + 1
+    number = sum(name.startswith(NAME) for name in home.names(_folder(run))) + 1
     if not home.put_new(f"{_folder(run)}/{NAME}-{number:03}.json", canonical(plain(approval))):
         message = f"run {run} is being approved by somebody else at this moment"
         raise Refused(message)
@@ -127,8 +127,9 @@ def _open(home: Home, run: str) -> tuple[dict[str, Approval], str, set[str]]:
         message = f"run {run} asks for no approval"
         raise Refused(message)
     operators = {_plain(entry.payload["actor"]) for entry in entries if entry.kind is Kind.LEASE_TAKEN}
-    used = {entry.payload["answer"]["name"] for entry in entries if entry.kind is Kind.ANSWERED}
-    names = [name for name in home.names(_folder(run)) if name not in used]
+    answered = [entry for entry in entries if entry.kind is Kind.ANSWERED and entry.step == NAME]
+    used = {entry.payload["answer"]["name"] for entry in answered}
+    names = [name for name in home.names(_folder(run)) if name.startswith(NAME) and name not in used]
     try:
         given = {name: msgspec.json.decode(home.get(f"{_folder(run)}/{name}") or b"", type=Approval) for name in names}
     except msgspec.MsgspecError as error:

@@ -118,6 +118,15 @@ class Terminal:
         except OSError:
             return False
 
+    def question(self, text: str) -> str:
+        """Ask a person and return what they type, nothing when the input ends."""
+        self.end()
+        self._print(text, end="")
+        try:
+            return self._answers.readline().strip()
+        except OSError:
+            return ""
+
     def step_started(self, step: Shown, index: int, total: int) -> None:
         """Mark a step as running. `index` counts from 1."""
         line = self._line(step)

@@ -27,6 +27,9 @@ def stack_file(root: Path, folder: Path) -> Path:
     """Write a stack file with a pinned release, in which rollbacks must be approved."""
     document = YAML(typ="safe").load((root / "Pulumi.twin.yaml").read_text("utf-8"))
     document["config"]["ems-ops:ops_home"] = str(folder / "ops")
+    document["config"]["ems-ops:manual"] = [
+        {"book": "rollback", "title": "tell the customers", "evidence": "number of the notice", "when": "last"}
+    ]
     document["config"]["ems-ops:signers"] = {"on-call": Signer(KEY).public}
     document["config"]["ems-ops:approvals"] = {"books": ["rollback"]}
     pin = {
@@ -69,6 +72,11 @@ def test_a_second_person_approves_and_the_run_goes_on(root: Path, tmp_path: Path
     code, given, text = types(root, file, "runs.approve", asked["run"], "--as=technical-lead")
     assert (code, given["approval"]["digest"]) == (0, asked["plan"]["digest"]), text
 
+    code, asked, text = types(root, file, "runs.resume", *agreed)
+    assert (code, asked["status"]) == (3, "paused"), text
+    assert asked["text"].endswith(f"first: invoke runs.answer {asked['run']} ANSWER --stack {file}")
+    code, given, text = types(root, file, "runs.answer", asked["run"], "notice 4711")
+    assert (code, given["answer"]["text"]) == (0, "notice 4711"), text
     code, done, text = types(root, file, "runs.resume", *agreed)
     assert (code, done["status"], done["results"]["approval"]["by"]) == (0, "done", "technical-lead"), text
     assert read_stack(file).pins == {}

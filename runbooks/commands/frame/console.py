@@ -24,9 +24,10 @@ from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
-from runbooks.commands.frame.homes import open_home
+from runbooks.commands.frame.homes import open_home, signer_of
 from runbooks.commands.frame.shelf import SHELF
 from runbooks.engine.asking import approved
+from runbooks.engine.manual import Answers, Ask, with_manual
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.engine.signals import StopNow
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runbooks.commands.frame import Flags
-    from runbooks.engine.record.signature import Signer
     from runbooks.engine.signals import Stop
     from runbooks.engine.step import Book
 
@@ -144,22 +144,13 @@ class Console:
             redact=self.redact,
             clock=self.clock,
             stop=self._stop,
-            signer=self._signer(),
+            signer=signer_of(self.settings, note=self.show.note),
         )
 
-    def _signer(self) -> Signer | None:
-        """Return who signs how runs end; say so where somebody should and nobody can. Raises Refused for a bad key."""
-        signers, key = self.settings.stack.signers, self.settings.environment.get("EMS_SIGNING_KEY")
-        if not key:
-            if signers:
-                self.show.note("EMS_SIGNING_KEY is not set: how runs end is not signed from here")
-            return None
-        from runbooks.engine.record.signature import Signer  # its library is loaded only by who signs
-
-        signer = Signer(key)
-        if signers and signer.public not in signers.values():
-            self.show.note(f"EMS_SIGNING_KEY is none of ems-ops:signers; its public key is {signer.public}")
-        return signer
+    @property
+    def answers(self) -> Answers:
+        """Return the answers of people, given by who types."""
+        return Answers(self.runner.home, by=account(), clock=self.clock)
 
     @property
     def interactive(self) -> bool:
@@ -187,6 +178,17 @@ class Console:
         except msgspec.ValidationError as error:
             message = f"{name}: {error}."
             raise Refused(message, next_command=f"invoke --help {name}") from None
+        book = with_manual(
+            book,
+            [
+                Ask(one.title, one.evidence, one.when == "last")
+                for one in self.settings.stack.manual
+                if one.book == name
+            ],
+            answers=self.answers,
+            ask=self.show.question if self.interactive else None,
+            command=f"invoke runs.answer {{run}} ANSWER --stack {shlex.quote(self.settings.argument)}",
+        )
         approvals = self.settings.stack.approvals
         if name not in approvals.books:
             return book

@@ -1,4 +1,4 @@
-"""Where a stack's operations are remembered: in a folder, or in an object store."""
+"""Where a stack's operations are remembered: in a folder or in an object store; and who signs for it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbooks.engine.record.home import Home
+    from runbooks.engine.record.signature import Signer
     from runbooks.model.settings import Settings
 
 
@@ -42,3 +43,18 @@ def open_home(settings: Settings, *, note: Callable[[str], None]) -> Home:
         message = f"{settings.file.name}: the ops home {settings.stack.ops_home} cannot be used: {error}"
         raise Refused(message, next_command=f"edit {settings.file}") from error
     return spool
+
+
+def signer_of(settings: Settings, *, note: Callable[[str], None]) -> Signer | None:
+    """Return who signs how runs end; say so where somebody should and nobody can. Raises Refused for a bad key."""
+    signers, key = settings.stack.signers, settings.environment.get("EMS_SIGNING_KEY")
+    if not key:
+        if signers:
+            note("EMS_SIGNING_KEY is not set: how runs end is not signed from here")
+        return None
+    from runbooks.engine.record.signature import Signer  # its library is loaded only by who signs
+
+    signer = Signer(key)
+    if signers and signer.public not in signers.values():
+        note(f"EMS_SIGNING_KEY is none of ems-ops:signers; its public key is {signer.public}")
+    return signer

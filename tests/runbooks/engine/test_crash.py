@@ -9,25 +9,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbooks.engine.lease import current, lease_name
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.record.verdict import verify
-from tests.runbooks.engine.toys import AGREED, Fuse, FusedWorld, fused, marks
+from tests.runbooks.engine.toys import AGREED, Fuse, FusedWorld, PowerCut, bury, cut_power, fused, marks
 
 if TYPE_CHECKING:
     from runbooks.engine.runner import Outcome
 
 CLEAN = {"lost": 0, "repeated": 0, "unfinished": 0}
-
-
-class PowerCut(BaseException):
-    """What nothing in the engine catches."""
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +54,6 @@ def test_ten_operators_at_once(sweep: dict[str, dict[str, Any]]) -> None:
     assert found["results"] == ["done", *["held"] * 9]
 
 
-def cut_power() -> None:
-    """End the process, as far as the engine can tell."""
-    raise PowerCut
-
-
-def bury(home: Path, dead: int) -> None:
-    """Make the holder, if there is one, a process that is over."""
-    holder = current(Folder(home), "toy")
-    if holder is not None and not holder.released:
-        buried = msgspec.structs.replace(holder, pid=dead)
-        Folder(home).replace(lease_name("toy", holder.fence), msgspec.json.encode(buried))
-
-
 def go(folder: Path, at: int) -> Outcome | None:
     """Run the book or go on with its run; None when the power was cut at this moment."""
     fuse = Fuse(cut_power, at)
@@ -91,14 +72,12 @@ def go(folder: Path, at: int) -> Outcome | None:
 @given(st.lists(st.tuples(st.integers(1, 24), st.integers(0, 80)), max_size=5))
 def test_any_sequence_of_crashes_ends_like_no_crash(crashes: list[tuple[int, int]]) -> None:
     """Crashes at any moments, each also tearing the journal's last bytes when its line was not yet relied on."""
-    over = subprocess.Popen([sys.executable, "-c", ""])
-    over.wait()
     with TemporaryDirectory() as name:
         folder = Path(name)
         for at, torn in crashes:
             if go(folder, at) is not None:
                 break
-            bury(folder / "home", over.pid)
+            bury(folder / "home")
             tear(folder / "home", torn)
         else:
             outcome = go(folder, 0)

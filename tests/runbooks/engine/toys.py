@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from runbooks.engine.lease import current, lease_name
 from runbooks.engine.outcome import Consent, Outcome, Show
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
@@ -115,6 +119,31 @@ class Fuse:
         self.count += 1
         if self.count == self.at:
             self.blow()
+
+
+class PowerCut(BaseException):
+    """What nothing in the engine catches."""
+
+
+def cut_power() -> None:
+    """End the process, as far as the engine can tell."""
+    raise PowerCut
+
+
+@cache
+def _over() -> int:
+    """Return the id of a process that is over."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def bury(home: Path) -> None:
+    """Make the holder of the lease, if there is one, a process that is over."""
+    holder = current(Folder(home), STACK)
+    if holder is not None and not holder.released:
+        buried = msgspec.structs.replace(holder, pid=_over())
+        Folder(home).replace(lease_name(STACK, holder.fence), msgspec.json.encode(buried))
 
 
 class FusedRedactor(Redactor):
