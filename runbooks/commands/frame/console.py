@@ -202,7 +202,8 @@ class Console:
         )
 
     def play(self, name: str, arguments: Mapping[str, Any]) -> Exit:
-        """Run a book and tell how it ended."""
+        """Run a book and tell how it ended. What the operator typed is free of secrets from here on."""
+        arguments = {key: self.redact(value) for key, value in arguments.items()}
         book = self.book(name, arguments)
         for run in self.runner.runs(newest=RECENT):
             if run.unfinished:
