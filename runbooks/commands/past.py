@@ -13,6 +13,7 @@ from rich.table import Table
 
 from runbooks.commands.frame.console import account
 from runbooks.engine import asking
+from runbooks.engine.manual import Answers
 from runbooks.engine.record import entry as journal
 from runbooks.engine.record.home import RUNS
 from runbooks.model.errors import Exit, Refused
@@ -116,7 +117,8 @@ def answer(console: Console, words: Sequence[str]) -> Exit:
         raise Refused(message, next_command="invoke --help runs.answer")
     run, *text = words
     found = _find(console, run)
-    given = console.answers.give(found.run, console.redact(" ".join(text)))
+    answers = Answers(console.runner.home, by=account(), clock=console.clock)
+    given = answers.give(found.run, console.redact(" ".join(text)))
     if console.flags.json:
         console.print_json({"run": found.run, "answer": given})
     else:

@@ -85,7 +85,7 @@ def approved(
                 return found
             if not wait or time.monotonic() >= sight.deadline:
                 message = "nobody has approved the plan yet: somebody else than who runs it must"
-                raise AwaitsSomebody(message, next_command=command.format(run=sight.run))
+                raise AwaitsSomebody(message, next_command=command.replace("{run}", sight.run))
             time.sleep(LOOK_AGAIN)
 
     ask = Step(
@@ -96,7 +96,7 @@ def approved(
         act=act,
         undo=NoUndo("it changes nothing"),
         deadline=seconds,
-        asks=lambda run: f"waits for the approval of a second person: {command.format(run=run)}",
+        asks=lambda run: f"waits for the approval of a second person: {command.replace('{run}', run)}",
     )
     return replace(book, steps=steps)
 

@@ -96,40 +96,42 @@ def with_manual(
     `command` is what somebody else types to answer; `{run}` in it stands for the run.
     """
 
-    def manual(number: int, one: Ask) -> Step:
-        about = UNSPEAKABLE.sub("-", one.title.casefold()).strip("-")
-        name = f"{PREFIX}{number}-{about}"  # another question has another answer
-
-        def act(sight: Sight) -> Json:
-            found = answers.given(sight.run, name)
-            if not found and ask is not None:
-                text = ask(f"{one.title}. {one.evidence}: ")
-                found = dict(msgspec.to_builtins(answers.put(sight.run, name, text))) if text.strip() else {}
-            if not found:
-                message = f"{one.title}: nobody has answered yet: {one.evidence}"
-                raise AwaitsSomebody(message, next_command=command.format(run=sight.run))
-            return found
-
-        return Step(
-            name=name,
-            title=f"by hand: {one.title}",
-            effect=Effect.READ,
-            holds=lambda _sight: Yes({}),
-            act=act,
-            undo=NoUndo("people did it by hand"),
-            asks=lambda run: f"by hand: {one.title}. {one.evidence}: {command.format(run=run)}",
-        )
-
     def steps(facts: FactsT) -> tuple[Step, ...]:
         inner = book.steps(facts)
         if all(step.effect is Effect.READ for step in inner):
             return inner
-        numbered = [(one.last, manual(number, one)) for number, one in enumerate(asks, 1)]
+        numbered = [(one.last, _step(number, one, answers, ask, command)) for number, one in enumerate(asks, 1)]
         first = next(at for at, step in enumerate(inner) if step.effect is not Effect.READ)
         before = tuple(step for last, step in numbered if not last)
         return (*inner[:first], *before, *inner[first:], *(step for last, step in numbered if last))
 
     return replace(book, steps=steps)
+
+
+def _step(number: int, one: Ask, answers: Answers, ask: Callable[[str], str] | None, command: str) -> Step:
+    """Return the step that holds once somebody answered."""
+    about = UNSPEAKABLE.sub("-", one.title.casefold()).strip("-")
+    name = f"{PREFIX}{number}-{about}"  # another question has another answer
+
+    def act(sight: Sight) -> Json:
+        found = answers.given(sight.run, name)
+        if not found and ask is not None:
+            text = ask(f"{one.title}. {one.evidence}: ")
+            found = dict(msgspec.to_builtins(answers.put(sight.run, name, text))) if text.strip() else {}
+        if not found:
+            message = f"{one.title}: nobody has answered yet: {one.evidence}"
+            raise AwaitsSomebody(message, next_command=command.replace("{run}", sight.run))
+        return found
+
+    return Step(
+        name=name,
+        title=f"by hand: {one.title}",
+        effect=Effect.READ,
+        holds=lambda _sight: Yes({}),
+        act=act,
+        undo=NoUndo("people did it by hand"),
+        asks=lambda run: f"by hand: {one.title}. {one.evidence}: {command.replace('{run}', run)}",
+    )
 
 
 def _name(run: str, step: str) -> str:

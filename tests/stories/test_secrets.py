@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from tests.runbooks.engine.test_redaction import forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from benchmarks.sweeping.place import Place
 
@@ -49,17 +50,19 @@ def plants(secrets: tuple[str, ...]) -> str:
     return " ".join([CANARY, *said])
 
 
-def found(text: bytes, secrets: tuple[str, ...]) -> list[str]:
-    """Return the forms of the secrets that are in a text."""
+def leak(secrets: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return what finds any form of the secrets."""
     bare = [form for secret in secrets for form in forms(secret) if not form.startswith(("Bearer", "{", '"', "'"))]
-    return [form for form in (*secrets, *bare) if form.encode() in text and not form.startswith("●")]
+    return re.compile(b"|".join(re.escape(form.encode()) for form in sorted({*secrets, *bare}, key=len, reverse=True)))
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield every file below a folder but a database's own."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < 5_000_000:
-            yield path
+    """Yield every file below a folder but the database's own, which holds what the application wrote."""
+    for path, folders, names in os.walk(folder):
+        if "PG_VERSION" in names:
+            folders.clear()
+            continue
+        yield from (Path(path) / name for name in names if (Path(path) / name).is_file())
 
 
 def typed(words: list[str], secrets: tuple[str, ...]) -> tuple[int, bytes]:
@@ -106,9 +109,12 @@ def test_no_secret_comes_out(place: Place, what: str) -> None:
             ["runs.resume", "--yes", reason],
         ):
             seen[" ".join(more[:2])] = typed([*more, stack], secrets)[1]
-        seen |= {str(file): file.read_bytes() for file in files(place.folder)}
-        leaks = {where: found(text, secrets) for where, text in seen.items()}
-        assert {where: forms for where, forms in leaks.items() if forms} == {}, (what, fault)
+        folders = (place.folder, place.stage.site.settings.twin_state)
+        seen |= {str(file): file.read_bytes() for folder in folders for file in files(folder)}
+        pattern = leak(secrets)
+        leaks = {where: pattern.findall(text) for where, text in seen.items()}
+        assert {where: found for where, found in leaks.items() if found} == {}, (what, fault)
         journals = [where for where, text in seen.items() if CANARY.encode() in text]
         assert CANARY.encode() in seen["runs.show"]
         assert any(where.endswith("journal.jsonl") for where in journals)
+        assert any(where.startswith(str(folders[1])) for where in seen)

@@ -148,11 +148,6 @@ class Console:
         )
 
     @property
-    def answers(self) -> Answers:
-        """Return the answers of people, given by who types."""
-        return Answers(self.runner.home, by=account(), clock=self.clock)
-
-    @property
     def interactive(self) -> bool:
         """Tell whether somebody can be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
@@ -185,7 +180,7 @@ class Console:
                 for one in self.settings.stack.manual
                 if one.book == name
             ],
-            answers=self.answers,
+            answers=Answers(self.runner.home, by=account(), clock=self.clock),
             ask=self.show.question if self.interactive else None,
             command=f"invoke runs.answer {{run}} ANSWER --stack {shlex.quote(self.settings.argument)}",
         )
