@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from runbooks.engine.plan import Plan
+from runbooks.engine.plan import Plan, Usual
 from runbooks.engine.record.entry import Entry, Kind, entries_of
 from runbooks.engine.record.home import RUNS, journal_of
 from runbooks.engine.step import Effect, Json
@@ -133,8 +133,8 @@ def merged(answer: Json, evidence: Mapping[str, Json]) -> Json:
     return {**(answer if isinstance(answer, dict) else {"answer": answer}), **evidence}
 
 
-def usual_seconds(home: Home, book: str) -> dict[str, float]:
-    """Return the median seconds of each step in the last runs of this book that were closed as done."""
+def usual_seconds(home: Home, book: str) -> dict[str, Usual]:
+    """Return what each step took in the last runs of this book that were closed as done."""
     seen: dict[str, list[float]] = {}
     for run in home.names(RUNS)[-LOOK_BACK:]:
         try:
@@ -146,7 +146,7 @@ def usual_seconds(home: Home, book: str) -> dict[str, float]:
         for name, step in told.steps.items():
             if step.finished and (step.took_effect or step.effect is Effect.READ):
                 seen.setdefault(name, []).append(step.seconds)
-    return {name: median(seconds) for name, seconds in seen.items()}
+    return {name: Usual(min(seconds), median(seconds), max(seconds)) for name, seconds in seen.items()}
 
 
 def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,14 @@ from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
     from runbooks.engine.redaction import Redactor
+
+
+class Usual(NamedTuple):
+    """What a step took in past runs, in seconds: the shortest, the median, the longest."""
+
+    least: float
+    middle: float
+    most: float
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +38,7 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run will do, from which facts, and what will be lost. `estimate` in seconds."""
+    """What a run will do, from which facts, and what will be lost. `estimate` lies `between` two times, in seconds."""
 
     book: str
     stack: str
@@ -40,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     losses: tuple[str, ...]
     summary: str
     estimate: float
+    between: tuple[float, float] | None = None
 
     @property
     def digest(self) -> str:
@@ -63,10 +72,10 @@ def draft(
     *,
     stack: str,
     arguments: dict[str, Json],
-    usual: Mapping[str, float],
+    usual: Mapping[str, Usual],
     redact: Redactor,
 ) -> Draft:
-    """Return what the book does about these facts. `usual` gives the seconds that steps took in past runs.
+    """Return what the book does about these facts. `usual` gives what steps took in past runs.
 
     Raises ValueError when the book names a step twice, or a fact to recheck that it does not have.
     """
@@ -77,7 +86,8 @@ def draft(
     if wrong:
         message = f"book {book.name}: named twice, or not a fact: {', '.join(wrong)}"
         raise ValueError(message)
-    lines = tuple(planned(step, expect=usual.get(step.name, step.expect)) for step in steps)
+    took = [usual.get(step.name, (step.expect, step.expect, step.expect)) for step in steps]
+    lines = tuple(planned(step, expect=middle) for step, (_, middle, _) in zip(steps, took, strict=True))
     plan = Plan(
         book=book.name,
         stack=stack,
@@ -87,6 +97,7 @@ def draft(
         losses=book.losses(facts),
         summary=book.summary(facts),
         estimate=sum(line.expect for line in lines),
+        between=(sum(least for least, _, _ in took), sum(most for _, _, most in took)),
     )
     clean = redact.json(plan)
     return Draft(msgspec.convert(clean, Plan), steps, known, hidden=redact.json(known) != known)
@@ -130,7 +141,7 @@ def differences(agreed: Plan, now: Plan) -> tuple[str, ...]:
 def _agreed(plan: Plan) -> dict[str, Any]:
     """Return what is agreed to, steps by name and place."""
     data: dict[str, Any] = msgspec.to_builtins(plan)
-    del data["estimate"]
+    del data["estimate"], data["between"]
     for step in data["steps"]:
         del step["expect"]
     return data

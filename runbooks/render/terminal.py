@@ -102,7 +102,7 @@ class Terminal:
         for loss in plan.losses:
             self._print(f"Loses    {loss}", "bold red")
         if plan.estimate >= 1:
-            self._print(f"Takes    about {span(plan.estimate)}")
+            self._print(f"Takes    about {span(plan.estimate)}{_range(plan.between)}")
         for number, line in enumerate(self._lines.values(), 1):
             text = Text(f"  {number:>2}  ")
             text.append(f"{line.effect:<9}", style=EFFECT_STYLE.get(line.effect, ""))
@@ -200,6 +200,12 @@ class Terminal:
         for line in self._lines.values():
             table.add_row(*_row(line))
         return table
+
+
+def _range(between: tuple[float, float] | None) -> str:
+    """Return from when to when it was in past runs, nothing where they say nothing."""
+    least, most = map(span, between or (0.0, 0.0))
+    return "" if least == most else f" (in past runs {least} to {most})"
 
 
 def _row(line: Line) -> tuple[RenderableType, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from runbooks.engine.plan import FactsChanged, differences, draft, planned, unchanged
+from runbooks.engine.plan import FactsChanged, Usual, differences, draft, planned, unchanged
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.step import Effect, NoUndo
 from tests.runbooks.engine.toys import Facts, World, book, reading, step
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOTHING = Redactor(())
 
 
-def drawn(made: Book[Facts], *, redact: Redactor = NOTHING, **usual: float) -> Draft:
+def drawn(made: Book[Facts], *, redact: Redactor = NOTHING, **usual: Usual) -> Draft:
     """Return the draft of a book on the toy stack."""
     return draft(made, made.gather(), stack="toy", arguments={"to": "x"}, usual=usual, redact=redact)
 
@@ -30,7 +30,8 @@ def test_plan_says_it_all(tmp_path: Path) -> None:
     """A plan holds the steps with their way back, losses, facts, and times from past runs where there are any."""
     world = World(tmp_path)
     steps = (step("a", world, expect=2.0), step("b", world, undo=NoUndo("the copy is the way back"), expect=3.0))
-    plan = drawn(book(*steps, losses=lambda _facts: ("31 rows",)), b=7.5).plan
+    plan = drawn(book(*steps, losses=lambda _facts: ("31 rows",)), b=Usual(6.0, 7.5, 20.0)).plan
+    assert plan.between == (8.0, 22.0)
     assert (plan.summary, plan.losses, plan.facts["marks"], plan.estimate) == (
         "makes 2 marks",
         ("31 rows",),
@@ -44,7 +45,7 @@ def test_digest_is_what_is_agreed_to(tmp_path: Path) -> None:
     """Other times give the same digest; another title, fact or argument gives another one."""
     world = World(tmp_path)
     plan = drawn(book(step("a", world))).plan
-    assert drawn(book(step("a", world, expect=99.0)), a=5.0).plan.digest == plan.digest
+    assert drawn(book(step("a", world, expect=99.0)), a=Usual(1.0, 5.0, 6.0)).plan.digest == plan.digest
     others = [
         drawn(book(step("a", world, title="something else"))).plan,
         drawn(book(step("a", world), gather=lambda: Facts(("a",), owner="you"))).plan,

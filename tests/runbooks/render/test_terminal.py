@@ -51,6 +51,7 @@ def a_plan() -> Plan:
         losses=("31 rows of bookings",),
         summary="ems-db to 2026-11-20 10:15:00 UTC",
         estimate=370.0,
+        between=(300.0, 600.0),
     )
 
 
@@ -61,7 +62,7 @@ def test_a_plan_is_printed_whole() -> None:
     text = out.getvalue()
     assert "Restore  ems-db to 2026-11-20 10:15:00 UTC" in text
     assert "Loses    31 rows of bookings" in text
-    assert "about 6 min 10 s" in text
+    assert "Takes    about 6 min 10 s (in past runs 5 min 0 s to 10 min 0 s)" in text
     assert "1  destroys stop the traffic" in text
     assert f"Plan     {a_plan().digest[:12]}" in text
 
