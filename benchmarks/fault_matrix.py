@@ -17,7 +17,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,7 +95,7 @@ class Tally:
     lost: int = 0
     repeated: int = 0
     stuck: int = 0
-    endings: Counter[str] = field(default_factory=Counter)
+    endings: dict[str, int] = field(default_factory=Counter)
     """How the broken commands ended."""
     problems: list[str] = field(default_factory=list)
 
@@ -106,7 +106,7 @@ class Tally:
         self.lost += other.lost
         self.repeated += other.repeated
         self.stuck += other.stuck
-        self.endings += other.endings
+        self.endings = Counter(self.endings) + Counter(other.endings)
         self.problems += other.problems
 
 
@@ -129,7 +129,7 @@ def measure(_runs: int) -> dict[str, Any]:
         "ratio": None,
         "runs": 1,
         "unit": "s",
-        **asdict(whole),
+        **asdict(replace(whole, endings=dict(whole.endings))),  # of a Counter, asdict would count the pairs
         "books": {name: tally.points for name, tally in found.items()},
     }
 

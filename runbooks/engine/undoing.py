@@ -91,15 +91,17 @@ def take_back(step: Step, session: Session) -> None:
         session.effect = "unknown"
         if _gone(step, sight, session):
             return
+    lost = ""
     for attempt in range(1, step.attempts + 1):
-        if _undo(step, sight, attempt, session):
+        lost = _undo(step, sight, attempt, session)
+        if not lost:
             return
-    message = f"{step.title}: taking it back did not happen, and the answer was lost each time"
+    message = f"{step.title}: taking it back did not happen, and the answer was lost each time ({lost})"
     raise Unreachable(message)
 
 
-def _undo(step: Step, sight: Sight, attempt: int, session: Session) -> bool:
-    """Undo once; say False when the answer was lost and it is proven that nothing happened."""
+def _undo(step: Step, sight: Sight, attempt: int, session: Session) -> str:
+    """Undo once; say why the answer was lost when it is proven that nothing happened, else nothing."""
     if isinstance(step.undo, NoUndo):
         message = f"{step.title}: it cannot be taken back any more: {step.undo.because}"
         raise Refused(message)
@@ -116,14 +118,14 @@ def _undo(step: Step, sight: Sight, attempt: int, session: Session) -> bool:
         if not (error.retryable or isinstance(error, AnswerLost)):
             raise
         session.write(Kind.OBSERVED, {"lost": str(error)})
-        return _gone(step, sight, session)
+        return "" if _gone(step, sight, session) else str(error)
     session.effect = "done"
     held = settle(step, sight, stop=session.stop, limit=WHEN_ASKED_TWICE, counts=only_no, until=sight.deadline)
     if not isinstance(held, No):
         message = f"{step.title}: it was taken back, but that is not to be seen after {step.deadline:g} s"
         raise NotSo(message)
     _finish(session, held, answer)
-    return True
+    return ""
 
 
 def _gone(step: Step, sight: Sight, session: Session) -> bool:

@@ -495,7 +495,7 @@ def test_a_lost_undo_without_another_attempt_pauses(home: Path, world: World) ->
     run = runner(home).run(made, arguments={}, consent=AGREED).run
     outcome = runner(home).undo(run, book=made, consent=AGREED)
     assert (outcome.exit, outcome.next_command) == (Exit.PAUSED, f"invoke runs.undo --run {run} --stack toy")
-    assert outcome.text == "make a: taking it back did not happen, and the answer was lost each time"
+    assert outcome.text == "make a: taking it back did not happen, and the answer was lost each time (reset)"
     assert runner(home).undo(run, book=made, consent=AGREED).status is Status.UNDONE
 
 
