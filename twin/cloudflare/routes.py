@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from twin.cloudflare import accounts, records, storage, zones
+from twin.cloudflare import accounts, alerting, protection, records, storage, zones
 from twin.cloudflare.errors import ApiError, unrouted
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
@@ -31,6 +31,8 @@ ROUTES: tuple[Route, ...] = (
     *zones.ROUTES,
     *records.ROUTES,
     *storage.ROUTES,
+    *protection.ROUTES,
+    *alerting.ROUTES,
     *identities.ROUTES,
     *versions.ROUTES,
     *deployments.ROUTES,
@@ -44,6 +46,7 @@ ROUTES: tuple[Route, ...] = (
 EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/dns_records", "records.py"),
     (r"/zones/[^/]+/workers", "workers/traffic.py"),
+    (r"/zones/[^/]+/(rulesets|settings|healthchecks|dnssec)", "protection.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
     (r"/accounts/[^/]+/pages/projects/[^/]+/deployments", "pages/deployments.py"),
@@ -54,6 +57,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/workers/(domains|.*schedules)", "workers/traffic.py"),
     (r"/accounts/[^/]+/workers", "workers/scripts.py"),
     (r"/accounts/[^/]+/(hyperdrive|storage|r2)", "storage.py"),
+    (r"/accounts/[^/]+/(alerting|logpush)", "alerting.py"),
     (r"/(user|accounts)", "accounts.py"),
 )
 TOKEN = re.compile(r"^Bearer [0-9A-Za-z_.\-]{40,}$")

@@ -199,7 +199,12 @@ async def post_bucket(request: web.Request) -> web.Response:
 
 async def list_buckets(request: web.Request) -> web.Response:
     """List R2 buckets."""
-    return ok({"buckets": list(store_of(request).data["buckets"].values())})
+    return ok({"buckets": [show_bucket(bucket) for bucket in store_of(request).data["buckets"].values()]})
+
+
+def show_bucket(bucket: Json) -> Json:
+    """Return a bucket without its lifecycle, which has a call of its own."""
+    return {key: value for key, value in bucket.items() if key != "lifecycle"}
 
 
 def find_bucket(request: web.Request) -> Json:
@@ -209,7 +214,7 @@ def find_bucket(request: web.Request) -> Json:
 
 async def get_bucket(request: web.Request) -> web.Response:
     """Show an R2 bucket."""
-    return ok(find_bucket(request))
+    return ok(show_bucket(find_bucket(request)))
 
 
 async def patch_bucket(request: web.Request) -> web.Response:
@@ -217,7 +222,23 @@ async def patch_bucket(request: web.Request) -> web.Response:
     bucket = find_bucket(request)
     bucket["storage_class"] = request.headers.get("cf-r2-storage-class", bucket["storage_class"])
     changed(request, f"R2 bucket {bucket['name']} changed")
-    return ok(bucket)
+    return ok(show_bucket(bucket))
+
+
+async def get_lifecycle(request: web.Request) -> web.Response:
+    """Show for how long objects are kept. Nothing is deleted here: objects live in the engines."""
+    return ok({"rules": find_bucket(request).get("lifecycle", [])})
+
+
+async def put_lifecycle(request: web.Request) -> web.Response:
+    """Replace the rules."""
+    bucket, body = find_bucket(request), await read(request)
+    rules = body.get("rules") or []
+    for rule in rules:
+        required(rule, "id", code=10005)
+    bucket["lifecycle"] = rules
+    changed(request, f"R2 bucket {bucket['name']} keeps by {len(rules)} rules")
+    return ok({"rules": rules})
 
 
 async def delete_bucket(request: web.Request) -> web.Response:
@@ -248,4 +269,6 @@ ROUTES = (
     Route("GET", R2 + "/{name}", get_bucket, "recorded provider requests"),
     Route("PATCH", R2 + "/{name}", patch_bucket, "recorded provider requests"),
     Route("DELETE", R2 + "/{name}", delete_bucket, "recorded provider requests"),
+    Route("GET", R2 + "/{name}/lifecycle", get_lifecycle, "recorded provider requests"),
+    Route("PUT", R2 + "/{name}/lifecycle", put_lifecycle, "recorded provider requests"),
 )

@@ -162,12 +162,72 @@ def test_pages_projects_are_patched_deeply(plane: Plane) -> None:
         assert plane.refused("GET", f"pages/projects/{name}")[:2] == (404, 8000007)
 
 
-def test_every_recorded_call_is_done_or_says_so(plane: Plane) -> None:
-    """Each recorded request meets a handler, or 501 for the products that the twin still lacks."""
-    lacking = ("alerting", "logpush", "lifecycle", "dnssec", "healthchecks", "rulesets", "settings")
+@pytest.mark.parametrize("collection", ["alerting/v3/destinations/webhooks", "alerting/v3/policies", "logpush/jobs"])
+def test_who_is_told_lives_and_dies(plane: Plane, collection: str) -> None:
+    """Destinations, policies and Logpush jobs: what is sent is read back, a secret never is."""
+    path, mine = f"/accounts/{{account_id}}/{collection}", f"{plane.account}/{collection}"
+    for body in sent("POST", path):
+        made = plane.http.post(mine, json=body).raise_for_status().json()["result"]
+        one = f"{mine}/{made['id']}"
+        for change in (body, *sent("PUT", path + "/{id}")):
+            plane.http.put(one, json=change).raise_for_status()
+            read = plane.http.get(one).raise_for_status().json()["result"]
+            assert contains(read, {key: value for key, value in change.items() if key != "secret"}), read
+            assert "hush" not in str(read)
+        assert isinstance(made["id"], int) is ("logpush" in collection)
+        assert [row["id"] for row in plane.http.get(mine).json()["result"]] == [made["id"]]
+        plane.http.delete(one).raise_for_status()
+        assert plane.http.get(one).status_code == 404
+
+
+@pytest.mark.parametrize("collection", ["rulesets", "healthchecks"])
+def test_what_guards_a_zone_lives_and_dies(plane: Plane, collection: str) -> None:
+    """Rulesets of each recorded phase and health checks: all that is sent is read back, in its order."""
+    path, mine = f"/zones/{{zone_id}}/{collection}", f"zones/{plane.zone}/{collection}"
+    made = {}
+    for body in sent("POST", path):
+        result = plane.http.post(mine, json=body).raise_for_status().json()["result"]
+        made[body["name"]] = f"{mine}/{result['id']}"
+        assert contains(plane.http.get(made[body["name"]]).json()["result"], body)
+    for body in sent("PUT", path + "/{id}"):
+        plane.http.put(made[body["name"]], json=body).raise_for_status()
+        assert contains(plane.http.get(made[body["name"]]).json()["result"], body)
+    for one in made.values():
+        plane.http.delete(one).raise_for_status()
+        assert plane.http.get(one).status_code == 404
+
+
+def test_a_phase_has_one_ruleset(plane: Plane) -> None:
+    """A second ruleset of a phase, an unknown phase, and a rate limit without its rate are refused."""
+    mine = f"zones/{plane.zone}/rulesets"
+    body = sent("POST", "/zones/{zone_id}/rulesets")[0]
+    plane.http.post(mine, json=body).raise_for_status()
+    for wrong in (body, body | {"phase": "soon"}, body | {"rules": [{"action": "block", "expression": "true"}]}):
+        assert plane.http.post(mine, json=wrong).status_code == 400
+
+
+def test_settings_signing_and_retention_are_kept(plane: Plane) -> None:
+    """Zone settings, DNSSEC and the lifecycle of a bucket: each change is read back."""
+    zone = f"zones/{plane.zone}"
+    for path in ("settings/min_tls_version", "dnssec"):
+        for body in sent("PATCH", f"/zones/{{zone_id}}/{path}"):
+            answered = plane.http.patch(f"{zone}/{path}", json=body).raise_for_status().json()["result"]
+            assert contains(answered, body)
+            assert contains(plane.http.get(f"{zone}/{path}").json()["result"], body)
+    assert plane.http.get(f"{zone}/settings/min_tls_version").json()["result"]["id"] == "min_tls_version"
+    assert plane.http.delete(f"{zone}/dnssec").status_code == 200
+    assert plane.http.patch(f"{zone}/settings/nothing", json={"value": 1}).status_code == 400
+    plane.ask("POST", "r2/buckets", json={"name": "ems-backups"})
+    for body in sent("PUT", "/accounts/{account_id}/r2/buckets/ems-backups/lifecycle"):
+        plane.ask("PUT", "r2/buckets/ems-backups/lifecycle", json=body)
+        assert plane.ask("GET", "r2/buckets/ems-backups/lifecycle")["rules"] == body["rules"]
+    assert "lifecycle" not in plane.ask("GET", "r2/buckets/ems-backups")
+
+
+def test_every_recorded_call_meets_a_handler(plane: Plane) -> None:
+    """No request of the real provider is answered by 501 or 500."""
     for row in REQUESTS:
         path = row["path"].replace("{account_id}", ACCOUNT).replace("{zone_id}", plane.zone)
-        path = re.sub(r"{\w+}", "0" * 32, path)
+        path = re.sub(r"{[<\w]\w*>?}", "0" * 32, path)
         answer = plane.http.request(row["method"], path.lstrip("/"), json=row["body"])
-        assert (answer.status_code == 501) is any(part in path for part in lacking), (row["method"], path)
-        assert answer.status_code != 500
+        assert answer.status_code not in {500, 501}, (row["method"], path)

@@ -57,8 +57,8 @@ def test_another_account_is_closed(plane: Plane) -> None:
     ("method", "path", "file"),
     [
         ("POST", "zones/z/dns_records/import", "records.py"),
-        ("PATCH", "zones/z/settings/ssl", "zones.py"),
-        ("GET", f"accounts/{ACCOUNT}/alerting/v3/policies", "accounts.py"),
+        ("PATCH", "zones/z/settings", "protection.py"),
+        ("GET", f"accounts/{ACCOUNT}/alerting/v3/history", "alerting.py"),
         ("POST", f"accounts/{ACCOUNT}/workers/scripts/s/tails", "workers/scripts.py"),
         ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/keys", "storage.py"),
         ("POST", "graphql", "routes.py"),
