@@ -31,6 +31,8 @@ UNKNOWN_TO_THE_PROVIDER = {
 }
 """Arguments of the SDK that its provider generation rejects or deprecates (recorded on 2026-11-23)."""
 
+AROUND = ("ems-ops:protection", "ems-ops:buckets", "ems-ops:alerts")
+
 
 def plain_values(value: object) -> Iterator[str]:
     """Yield every text outside of secret marks."""
@@ -49,7 +51,7 @@ def test_what_holds_a_way_back_is_protected(declare: Declare, config: Config) ->
     """What can't be made again as it was (versions, deployments, the id that versions are bound to) is protected."""
     declared = declare(config)
     protected = {resource.kind for resource in declared.resources if resource.protect}
-    assert protected == {"HyperdriveConfig", "Worker", "PagesProject"}
+    assert protected == {"HyperdriveConfig", "Worker", "PagesProject", "R2Bucket"}
     assert {resource.kind for resource in declared.resources if resource.retain} == {
         "WorkerVersion",
         "WorkersDeployment",
@@ -175,3 +177,28 @@ def test_both_stack_files_have_the_same_keys(root: Path) -> None:
         return {path}.union(*(keys(inner, f"{path}.{key}") for key, inner in value.items()))
 
     assert keys(read(root, "twin")) == keys(read(root, "prod"))
+
+
+def test_what_stands_around_the_services_comes_from_the_stack_file(declare: Declare, config: Config) -> None:
+    """Each rule, bucket and policy is declared with its values; a phase without rules has no ruleset."""
+    declared = declare(config)
+    phases = {each.inputs["phase"]: each.inputs["rules"] for each in declared.of("Ruleset")}
+    assert set(phases) == {"http_request_firewall_custom", "http_ratelimit", "http_request_cache_settings"}
+    assert phases["http_ratelimit"][0]["ratelimit"]["requestsPerPeriod"] == 100
+    assert phases["http_request_cache_settings"][0]["actionParameters"]["edgeTtl"]["default"] == 3600
+    kept = {each.inputs["bucketName"]: each.inputs["rules"] for each in declared.of("R2BucketLifecycle")}
+    ages = [rule["deleteObjectsTransition"]["condition"]["maxAge"] for rule in kept["ems-backups"]]
+    assert ages == [35 * 86400, 90 * 86400, 400 * 86400]
+    told = {each.inputs["alertType"]: each.inputs for each in declared.of("NotificationPolicy")}
+    assert told["health_check_status_notification"]["filters"] == {"newHealths": ["Unhealthy"]}
+    assert told["incident_alert"]["mechanisms"] == {"emails": [{"id": "on-call@example.com"}]}
+
+
+def test_an_account_without_them_declares_none(declare: Declare, config: Config) -> None:
+    """Without rules, buckets and alerts in the stack file there are none; a webhook is told where there is one."""
+    without = {key: value for key, value in config.items() if key not in AROUND}
+    kinds = {resource.kind for resource in declare(without).resources}
+    assert not kinds & {"Ruleset", "ZoneSetting", "R2Bucket", "Healthcheck", "NotificationPolicy"}
+    hook = {"webhook": "https://hooks.example.com/x", "policies": [{"name": "p", "alert_type": "incident_alert"}]}
+    (policy,) = declare({**without, "ems-ops:alerts": hook}).of("NotificationPolicy")
+    assert len(policy.inputs["mechanisms"]["webhooks"]) == 1

@@ -6,16 +6,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pulumi
 import pytest
 from pulumi import runtime
 
 from infra import settings
 from infra.sources import build_module, hash_file, read_site
+from infra.stack import Stack
 from tests.infra.conftest import read
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Config
+
+
+OPTIONAL = {f"ems-ops:{each.name}" for each in msgspec.structs.fields(Stack) if not each.required}
 
 
 def load(config: Config) -> object:
@@ -27,7 +32,7 @@ def load(config: Config) -> object:
 
 def test_a_missing_key_is_named(root: Path) -> None:
     """A key that isn't there is named with its file."""
-    for key in read(root, "twin").keys() - {"ems-ops:approvals"}:
+    for key in read(root, "twin").keys() - OPTIONAL:
         config = read(root, "twin")
         del config[key]
         with pytest.raises(pulumi.RunError, match=rf"^Pulumi\.stack\.yaml: {key}: is missing"):

@@ -71,6 +71,57 @@ def site(command: str = "npm run build1", **variables: str) -> dict[str, Any]:
     }
 
 
+TLS: Final = {**Z, "settingId": "min_tls_version"}
+HOOK: Final = {**A, "secret": "hush", "url": "https://hooks.example.com/x"}
+UNHEALTHY: Final = {
+    **A,
+    "name": "pf",
+    "alertType": "health_check_status_notification",
+    "description": "d",
+    "enabled": True,
+    "filters": {"newHealths": ["Unhealthy"]},
+    "mechanisms": {"webhooks": [{"id": "{id}"}]},
+}
+
+
+def limits(requests: int) -> dict[str, Any]:
+    """Return the recorded rate limit with so many requests."""
+    rate = {"characteristics": ["cf.colo.id", "ip.src"], "mitigationTimeout": 60, "period": 60}
+    rule = {
+        "action": "block",
+        "description": "login",
+        "enabled": True,
+        "expression": '(http.request.uri.path eq "/login")',
+        "ratelimit": {**rate, "requestsPerPeriod": requests},
+        "ref": "login",
+    }
+    return {**Z, "description": "d", "kind": "zone", "name": "rate limit", "phase": "http_ratelimit", "rules": [rule]}
+
+
+def health(interval: int) -> dict[str, Any]:
+    """Return the recorded health check with this interval in seconds."""
+    path = {"path": "/api/health"}
+    return {**Z, "name": "api", "address": "api.example.com", "type": "HTTPS", "interval": interval, "httpConfig": path}
+
+
+def notice(name: str) -> dict[str, Any]:
+    """Return the recorded policy that tells by mail and webhook."""
+    how = {"emails": [{"id": "ops@example.com"}], "webhooks": [{"id": "{id}"}]}
+    return {**A, "name": name, "alertType": "http_alert_origin_error", "enabled": True, "mechanisms": how}
+
+
+def kept(seconds: int) -> dict[str, Any]:
+    """Return the recorded retention."""
+    condition = {"maxAge": seconds, "type": "Age"}
+    rule = {
+        "id": "old",
+        "enabled": True,
+        "conditions": {"prefix": "daily/"},
+        "deleteObjectsTransition": {"condition": condition},
+    }
+    return {**A, "bucketName": "ems-backups", "rules": [rule]}
+
+
 class Recorder:
     """Answers everything with an id, and keeps (method, path, body)."""
 
@@ -126,6 +177,15 @@ CREATED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("PagesProject", {**A, "name": "site", "productionBranch": "main"}),
     ("PagesProject", site(A="1")),
     ("PagesDomain", {**A, "projectName": "site", "name": "docs.example.com"}),
+    ("Ruleset", limits(10)),
+    ("ZoneSetting", {**TLS, "value": "1.2"}),
+    ("Healthcheck", health(60)),
+    ("NotificationPolicyWebhooks", {**HOOK, "name": "hook1"}),
+    ("NotificationPolicy", notice("policy1")),
+    ("NotificationPolicy", UNHEALTHY),
+    ("R2Bucket", {**A, "name": "bucket-one", "location": "weur"}),
+    ("R2Bucket", {**A, "name": "bucket-bare"}),
+    ("R2BucketLifecycle", kept(604800)),
 ]
 
 
@@ -145,6 +205,12 @@ CHANGED: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
     ("DnsRecord", {**RECORD, "content": "a"}, {**RECORD, "content": "t2.example.net", "comment": "c2"}),
     ("PagesProject", site(A="1"), site("npm run build2", A="2")),
     ("PagesProject", site(N="n"), site(S="yy")),
+    ("Ruleset", limits(10), limits(20)),
+    ("ZoneSetting", {**TLS, "value": "1.2"}, {**TLS, "value": "1.3"}),
+    ("Healthcheck", health(60), health(120)),
+    ("NotificationPolicyWebhooks", {**HOOK, "name": "hook1"}, {**HOOK, "name": "hook2"}),
+    ("NotificationPolicy", notice("policy1"), notice("policy2")),
+    ("R2BucketLifecycle", kept(604800), kept(1209600)),
 ]
 
 
@@ -166,11 +232,17 @@ def test_removals_are_as_recorded(recorder: tuple[Recorder, Cloudflare]) -> None
     silent = []
     for kind, inputs in CREATED:
         before = len(api.calls)
-        known_id = inputs["name"] if kind.startswith("Pages") else "{id}"
+        known_id = inputs["name"] if kind.startswith("Pages") or kind == "R2Bucket" else "{id}"
         provider.delete(entry(wanted(kind, inputs), known_id))
         silent += [kind] if len(api.calls) == before else []
     assert [_as_recorded(call) for call in api.calls] == api.calls
-    assert silent == ["WorkerVersion", "WorkersDeployment", "WorkersCronTrigger"]
+    assert silent == [
+        "WorkerVersion",
+        "WorkersDeployment",
+        "WorkersCronTrigger",
+        "ZoneSetting",
+        "R2BucketLifecycle",
+    ]
 
 
 @pytest.mark.parametrize(

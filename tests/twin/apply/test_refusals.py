@@ -56,11 +56,9 @@ def test_a_missing_zone_is_named(project: Project) -> None:
 
 def test_unknown_types_name_the_file_to_extend(project: Project) -> None:
     """A type that is not in the table is refused before any call."""
-    done = project.apply({"bucket": ("R2Bucket", {"name": "b"}, {})})
+    done = project.apply({"bucket": ("Queue", {"queueName": "b"}, {})})
     assert (done.code, project.api.calls) == (1, [])
-    assert (
-        "cloudflare:index/r2Bucket:R2Bucket is not made real yet: add it to twin/apply/provider/kinds.py" in done.error
-    )
+    assert "cloudflare:index/queue:Queue is not made real yet: add it to twin/apply/provider/kinds.py" in done.error
 
 
 def test_options_that_nothing_heeds_are_refused(project: Project) -> None:

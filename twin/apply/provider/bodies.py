@@ -18,6 +18,27 @@ ENVIRONMENT: Final[Body] = {
 }
 FLATTENING: Final[Body] = {"flatten_cname": False, "ipv4_only": False, "ipv6_only": False}
 
+HEALTH: Final[Body] = {
+    "consecutive_fails": 1,
+    "consecutive_successes": 1,
+    "description": "",
+    "interval": 60,
+    "retries": 2,
+    "suspended": False,
+    "timeout": 5,
+    "type": "HTTP",
+}
+HEALTH_HTTP: Final[Body] = {
+    "allow_insecure": False,
+    "expected_body": "",
+    "expected_codes": ["200"],
+    "follow_redirects": False,
+    "method": "GET",
+    "path": "/",
+    "port": 80,
+}
+MECHANISMS: Final = {"emails": "email"}
+
 
 def plain(inputs: Body) -> Body:
     """Return the inputs as they are."""
@@ -67,6 +88,43 @@ def project(inputs: Body) -> Body:
     body = plain(inputs)
     if configs := body.get("deployment_configs"):
         body["deployment_configs"] = {name: {**ENVIRONMENT, **config} for name, config in configs.items()}
+    return body
+
+
+def bucket(inputs: Body) -> Body:
+    """Return a new bucket: this body alone is in camelCase."""
+    body = {"name": inputs["name"], "storageClass": inputs.get("storageClass", "Standard")}
+    return {**body, "locationHint": inputs["location"]} if "location" in inputs else body
+
+
+def lifecycle(inputs: Body) -> Body:
+    """Return the rules of a bucket, in camelCase, and what the provider calls the resource."""
+    return {"rules": inputs["rules"], "id": "lifecycle"}
+
+
+def ruleset(inputs: Body) -> Body:
+    """Return a whole ruleset, each rule with the defaults that the provider fills in."""
+    body = plain(inputs)
+    return {"description": "", **body, "rules": [_rule(rule) for rule in body.get("rules") or []]}
+
+
+def _rule(rule: Body) -> Body:
+    whole: Body = {"action_parameters": {}, "description": "", "enabled": True, **rule}
+    return {**whole, "ratelimit": {"requests_to_origin": False, **rule["ratelimit"]}} if "ratelimit" in rule else whole
+
+
+def healthcheck(inputs: Body) -> Body:
+    """Return a health check with every default of the provider."""
+    body = plain(inputs)
+    return {**HEALTH, **body, "http_config": {**HEALTH_HTTP, **(body.get("http_config") or {})}}
+
+
+def policy(inputs: Body) -> Body:
+    """Return a notification policy: the SDK's plurals are singular on the wire."""
+    body = plain(inputs)
+    body["mechanisms"] = {MECHANISMS.get(name, name): value for name, value in body["mechanisms"].items()}
+    if "filters" in body:
+        body["filters"] = {name.removesuffix("s"): value for name, value in body["filters"].items()}
     return body
 
 

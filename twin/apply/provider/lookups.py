@@ -48,6 +48,12 @@ def by(*names: str) -> Lookup:
     return find
 
 
+def bucket(wire: Wire, search: Search) -> Found:
+    """Return the bucket of this name: the list of buckets is nested."""
+    listed = wire.call("GET", search.collection)
+    return next((row for row in listed["buckets"] if row["name"] == search.inputs["name"]), None)
+
+
 def version(wire: Wire, search: Search) -> Found:
     """Return the version that was uploaded since, with the same message."""
     message = (search.inputs.get("annotations") or {}).get("workersMessage")
