@@ -17,39 +17,13 @@ class Notifications(pulumi.ComponentResource):
     def __init__(self, name: str, *, stack: Stack, zone_id: pulumi.Input[str]) -> None:
         """Declare it below `name`."""
         super().__init__("ems-ops:infra:Notifications", name)
-        alerts, options = stack.alerts, pulumi.ResourceOptions(parent=self)
-        if alerts.health_check_seconds:
-            cloudflare.Healthcheck(
-                f"{name}-health",
-                zone_id=zone_id,
-                name=stack.api.name,
-                address=stack.api.host,
-                type="HTTPS",
-                interval=alerts.health_check_seconds,
-                http_config={
-                    "method": "GET",
-                    "path": stack.api.health.path,
-                    "port": 443,
-                    "expected_codes": ["200"],
-                    "expected_body": stack.api.health.status,
-                },
-                opts=options,
-            )
-        webhooks = []
-        if alerts.webhook:
-            destination = cloudflare.NotificationPolicyWebhooks(
-                f"{name}-webhook",
-                account_id=stack.account,
-                name=stack.product.name,
-                url=alerts.webhook,
-                opts=options,
-            )
-            webhooks.append(cloudflare.NotificationPolicyMechanismsWebhookArgs(id=destination.id))
-        mechanisms = cloudflare.NotificationPolicyMechanismsArgs(
-            emails=[cloudflare.NotificationPolicyMechanismsEmailArgs(id=stack.contacts.on_call)],
-            webhooks=webhooks or None,
-        )
-        for policy in alerts.policies:
+        self._name = name
+        self._stack = stack
+        self._options = pulumi.ResourceOptions(parent=self)
+        if stack.alerts.health_check_seconds:
+            self._declare_health_check(zone_id, stack.alerts.health_check_seconds)
+        mechanisms = self._mechanisms()
+        for policy in stack.alerts.policies:
             narrowed = cloudflare.NotificationPolicyFiltersArgs(new_healths=list(policy.new_health))
             cloudflare.NotificationPolicy(
                 f"{name}-{policy.name}",
@@ -59,6 +33,43 @@ class Notifications(pulumi.ComponentResource):
                 enabled=True,
                 filters=narrowed if policy.new_health else None,
                 mechanisms=mechanisms,
-                opts=options,
+                opts=self._options,
             )
         self.register_outputs({})
+
+    def _declare_health_check(self, zone_id: pulumi.Input[str], seconds: int) -> None:
+        """Declare the look from outside at the health contract."""
+        api = self._stack.api
+        cloudflare.Healthcheck(
+            f"{self._name}-health",
+            zone_id=zone_id,
+            name=api.name,
+            address=api.host,
+            type="HTTPS",
+            interval=seconds,
+            http_config={
+                "method": "GET",
+                "path": api.health.path,
+                "port": 443,
+                "expected_codes": ["200"],
+                "expected_body": api.health.status,
+            },
+            opts=self._options,
+        )
+
+    def _mechanisms(self) -> cloudflare.NotificationPolicyMechanismsArgs:
+        """Return who is told: the on-call role by mail, and the webhook where there is one."""
+        webhooks = []
+        if self._stack.alerts.webhook:
+            destination = cloudflare.NotificationPolicyWebhooks(
+                f"{self._name}-webhook",
+                account_id=self._stack.account,
+                name=self._stack.product.name,
+                url=self._stack.alerts.webhook,
+                opts=self._options,
+            )
+            webhooks.append(cloudflare.NotificationPolicyMechanismsWebhookArgs(id=destination.id))
+        return cloudflare.NotificationPolicyMechanismsArgs(
+            emails=[cloudflare.NotificationPolicyMechanismsEmailArgs(id=self._stack.contacts.on_call)],
+            webhooks=webhooks or None,
+        )

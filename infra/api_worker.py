@@ -78,7 +78,23 @@ class ApiWorker(pulumi.ComponentResource):
         module = build_module(api.build, root=ROOT)
         message = f"app {hashlib.sha256(module).hexdigest()[:12]}"
         database = cloudflare.WorkerVersionBindingArgs(name="DB", type="hyperdrive", id=self.database.id)
-        return self._declare_version(name, module, message, [database, *_texts(api.variables)])
+        bindings = [database, *self._declare_namespaces(), *_texts(api.variables)]
+        return self._declare_version(name, module, message, bindings)
+
+    def _declare_namespaces(self) -> list[cloudflare.WorkerVersionBindingArgs]:
+        """Declare the KV namespaces and return their bindings."""
+        bindings = []
+        for binding, title in sorted(self._stack.api.kv.items()):
+            namespace = cloudflare.WorkersKvNamespace(
+                f"{self._stack.product.name}-kv-{title}",
+                account_id=self._stack.account,
+                title=title,
+                opts=pulumi.ResourceOptions(parent=self, protect=True),  # what is in it cannot be made again
+            )
+            bindings.append(
+                cloudflare.WorkerVersionBindingArgs(name=binding, type="kv_namespace", namespace_id=namespace.id)
+            )
+        return bindings
 
     def _declare_maintenance(self, name: str) -> cloudflare.WorkerVersion:
         module = (ROOT / "infra" / "maintenance.js").read_bytes()
@@ -90,6 +106,7 @@ class ApiWorker(pulumi.ComponentResource):
     def _declare_version(
         self, name: str, module: bytes, message: str, bindings: list[cloudflare.WorkerVersionBindingArgs]
     ) -> cloudflare.WorkerVersion:
+        api = self._stack.api
         version = cloudflare.WorkerVersionBindingArgs(name="VERSION", type="version_metadata")
         return cloudflare.WorkerVersion(
             name,
@@ -105,8 +122,10 @@ class ApiWorker(pulumi.ComponentResource):
             ],
             bindings=[*bindings, version],
             annotations={"workers_message": message},
-            compatibility_date=self._stack.api.compatibility_date,
-            compatibility_flags=self._stack.api.compatibility_flags,
+            compatibility_date=api.compatibility_date,
+            compatibility_flags=api.compatibility_flags,
+            limits={"cpu_ms": api.cpu_milliseconds} if api.cpu_milliseconds else None,
+            placement={"mode": api.placement} if api.placement else None,
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),  # an older version is a way back
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_cloudflare as cloudflare
 
 if TYPE_CHECKING:
-    from infra.surroundings import Protection
+    from infra.shapes import CacheRule, FirewallRule, Protection, RateLimit
 
 
 class ZoneProtection(pulumi.ComponentResource):
@@ -27,36 +27,9 @@ class ZoneProtection(pulumi.ComponentResource):
                 value=value,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        guards = [_rule(rule.name, rule.expression, rule.action) for rule in protection.firewall]
-        self._declare("firewall", "http_request_firewall_custom", guards)
-        limits = [
-            _rule(
-                limit.name,
-                limit.expression,
-                "block",
-                ratelimit={
-                    "characteristics": ["cf.colo.id", "ip.src"],
-                    "period": limit.period_seconds,
-                    "requests_per_period": limit.requests,
-                    "mitigation_timeout": limit.block_seconds,
-                },
-            )
-            for limit in protection.rate_limits
-        ]
-        self._declare("rate-limits", "http_ratelimit", limits)
-        caches = [
-            _rule(
-                cache.name,
-                cache.expression,
-                "set_cache_settings",
-                action_parameters={
-                    "cache": True,
-                    "edge_ttl": {"mode": "override_origin", "default": cache.seconds},
-                },
-            )
-            for cache in protection.cache
-        ]
-        self._declare("cache", "http_request_cache_settings", caches)
+        self._declare("firewall", "http_request_firewall_custom", [_guard(rule) for rule in protection.firewall])
+        self._declare("rate-limits", "http_ratelimit", [_limit(rule) for rule in protection.rate_limits])
+        self._declare("cache", "http_request_cache_settings", [_kept(rule) for rule in protection.cache])
         self.register_outputs({})
 
     def _declare(self, suffix: str, phase: str, rules: list[cloudflare.RulesetRuleArgs]) -> None:
@@ -73,8 +46,39 @@ class ZoneProtection(pulumi.ComponentResource):
             )
 
 
-def _rule(name: str, expression: str, action: str, **more: Any) -> cloudflare.RulesetRuleArgs:  # noqa: ANN401 - the SDK's
-    # `ref` keeps a rule's identity when others come and go; without it each change would make all of them anew.
+def _guard(rule: FirewallRule) -> cloudflare.RulesetRuleArgs:
+    return _rule(rule, rule.action)
+
+
+def _limit(rule: RateLimit) -> cloudflare.RulesetRuleArgs:
+    rate = cloudflare.RulesetRuleRatelimitArgs(
+        characteristics=["cf.colo.id", "ip.src"],
+        period=rule.period_seconds,
+        requests_per_period=rule.requests,
+        mitigation_timeout=rule.block_seconds,
+    )
+    return _rule(rule, "block", ratelimit=rate)
+
+
+def _kept(rule: CacheRule) -> cloudflare.RulesetRuleArgs:
+    ttl = cloudflare.RulesetRuleActionParametersEdgeTtlArgs(mode="override_origin", default=rule.seconds)
+    how = cloudflare.RulesetRuleActionParametersArgs(cache=True, edge_ttl=ttl)
+    return _rule(rule, "set_cache_settings", action_parameters=how)
+
+
+def _rule(
+    rule: FirewallRule | RateLimit | CacheRule,
+    action: str,
+    *,
+    ratelimit: cloudflare.RulesetRuleRatelimitArgs | None = None,
+    action_parameters: cloudflare.RulesetRuleActionParametersArgs | None = None,
+) -> cloudflare.RulesetRuleArgs:
     return cloudflare.RulesetRuleArgs(
-        action=action, expression=expression, description=name, enabled=True, ref=name, **more
+        action=action,
+        expression=rule.expression,
+        description=rule.name,
+        enabled=True,
+        ref=rule.name,  # a rule's identity when others come and go; without it each change would make all anew
+        ratelimit=ratelimit,
+        action_parameters=action_parameters,
     )

@@ -1,11 +1,11 @@
-"""The kinds of values that stack files are made of."""
+"""The kinds of values that stack files are made of, and the shape of what stands around the services."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 HostName = Annotated[str, Meta(pattern=r"^(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -22,3 +22,61 @@ Arguments = tuple[str, ...]
 
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Refuse unknown keys and later changes: what all parts of a stack file have in common."""
+
+
+class FirewallRule(Frozen, frozen=True):
+    """Requests that the edge blocks or challenges; `expression` is in Cloudflare's rules language."""
+
+    name: Name
+    expression: str
+    action: Literal["block", "challenge", "js_challenge", "managed_challenge", "log", "skip"] = "block"
+
+
+class RateLimit(Frozen, frozen=True):
+    """So many requests of one address in a period; beyond that it is blocked for a while."""
+
+    name: Name
+    expression: str
+    requests: Annotated[int, Meta(gt=0)]
+    period_seconds: Literal[10, 60, 120, 300, 600, 3600] = 10
+    block_seconds: Annotated[int, Meta(ge=0, le=86400)] = 10
+
+
+class CacheRule(Frozen, frozen=True):
+    """Answers that the edge may keep for so long."""
+
+    name: Name
+    expression: str
+    seconds: Annotated[int, Meta(gt=0)]
+
+
+class Protection(Frozen, frozen=True):
+    """What guards the zone. `settings` are Cloudflare's zone settings by id."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    firewall: tuple[FirewallRule, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
+    cache: tuple[CacheRule, ...] = ()
+
+
+class Bucket(Frozen, frozen=True):
+    """An R2 bucket; `keep_days` says by prefix when objects are deleted (an empty prefix: all of them)."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+    keep_days: dict[str, Annotated[int, Meta(gt=0)]] = field(default_factory=dict)
+
+
+class Policy(Frozen, frozen=True):
+    """One kind of event that Cloudflare tells; `new_health` narrows those of health checks."""
+
+    name: Name
+    alert_type: str
+    new_health: tuple[Literal["Healthy", "Unhealthy"], ...] = ()
+
+
+class Alerts(Frozen, frozen=True):
+    """What Cloudflare itself tells the on-call role. A health check needs a paid plan: none without seconds."""
+
+    webhook: Url | None = None
+    health_check_seconds: Annotated[int, Meta(ge=5, le=3600)] | None = None
+    policies: tuple[Policy, ...] = ()

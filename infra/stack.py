@@ -10,8 +10,21 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from infra.shapes import Arguments, BookName, Frozen, HostName, Name, Port, PublicKey, Seconds, Url, UrlPath
-from infra.surroundings import Alerts, Bucket, Protection
+from infra.shapes import (
+    Alerts,
+    Arguments,
+    BookName,
+    Bucket,
+    Frozen,
+    HostName,
+    Name,
+    Port,
+    Protection,
+    PublicKey,
+    Seconds,
+    Url,
+    UrlPath,
+)
 
 
 class Product(Frozen, frozen=True):
@@ -47,7 +60,10 @@ class Smoke(Frozen, frozen=True):
 
 
 class Api(Frozen, frozen=True):
-    """The Worker: `build` prints one ES module on standard output."""
+    """The Worker: `build` prints one ES module on standard output.
+
+    `kv` names the KV namespace behind each binding. Limits need a paid plan; smart placement runs it near its data.
+    """
 
     name: Name
     host: HostName
@@ -59,6 +75,9 @@ class Api(Frozen, frozen=True):
     retry_after_seconds: int
     health: Health
     smoke: tuple[Smoke, ...]
+    kv: dict[str, Name] = field(default_factory=dict)
+    cpu_milliseconds: Annotated[int, Meta(gt=0, le=300_000)] | None = None
+    placement: Literal["smart"] | None = None
 
 
 class Web(Frozen, frozen=True):

@@ -202,3 +202,15 @@ def test_an_account_without_them_declares_none(declare: Declare, config: Config)
     hook = {"webhook": "https://hooks.example.com/x", "policies": [{"name": "p", "alert_type": "incident_alert"}]}
     (policy,) = declare({**without, "ems-ops:alerts": hook}).of("NotificationPolicy")
     assert len(policy.inputs["mechanisms"]["webhooks"]) == 1
+
+
+def test_a_worker_has_its_namespaces_limits_and_placement(declare: Declare, config: Config) -> None:
+    """Each namespace is declared, protected, and bound; limits and placement are those of the stack file."""
+    api = {**config["ems-ops:api"], "kv": {"FLAGS": "flags"}, "cpu_milliseconds": 50, "placement": "smart"}
+    declared = declare({**config, "ems-ops:api": api})
+    (namespace,) = declared.of("WorkersKvNamespace")
+    assert (namespace.inputs["title"], namespace.protect) == ("flags", True)
+    app = next(each.inputs for each in declared.of("WorkerVersion") if each.name.endswith("-app"))
+    assert [binding["type"] for binding in app["bindings"] if binding["name"] == "FLAGS"] == ["kv_namespace"]
+    assert (app["limits"], app["placement"]) == ({"cpuMs": 50}, {"mode": "smart"})
+    assert not declare(config).of("WorkersKvNamespace")
