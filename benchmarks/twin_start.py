@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.pairs import alternate
-from runbooks.drills.stage import Phases, staged
+from runbooks.drills.rig.stage import Phases, staged
 from runbooks.model.settings import load
 from twin import packages
 

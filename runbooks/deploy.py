@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runbooks.engine.step import Book, Step
-from runbooks.steps.edge import serves
+from runbooks.steps.cloudflare.edge import serves
+from runbooks.steps.cloudflare.workers import SHORT, released_by
 from runbooks.steps.pins import read_pins
 from runbooks.steps.program import apply_program
 from runbooks.steps.releases import record_verified
-from runbooks.steps.workers import SHORT, released_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable

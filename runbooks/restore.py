@@ -20,17 +20,17 @@ from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window, distance, parse
 from runbooks.model.timepoint_refusals import Asker
-from runbooks.steps.copies import copy_present, keep_later_writes, way_back
-from runbooks.steps.database import end_other_sessions
-from runbooks.steps.edge import serves
+from runbooks.steps.cloudflare.edge import serves
+from runbooks.steps.cloudflare.maintenance import edge_is_stopped, serving_release
+from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
+from runbooks.steps.database.copies import copy_present, keep_later_writes, way_back
+from runbooks.steps.database.present import Present, check_own_address, check_without_present, losses, read_present
+from runbooks.steps.database.restrictions import allow, allowed_before
+from runbooks.steps.database.server import end_other_sessions
+from runbooks.steps.database.strategies import choose
+from runbooks.steps.database.supabase import let_the_archive_reach, recover
+from runbooks.steps.database.verification import Beats, Expected, verify
 from runbooks.steps.journals import first_change, left_stopped
-from runbooks.steps.maintenance import edge_is_stopped, serving_release
-from runbooks.steps.present import Present, check_own_address, check_without_present, losses, read_present
-from runbooks.steps.restrictions import allow, allowed_before
-from runbooks.steps.strategies import choose
-from runbooks.steps.supabase import let_the_archive_reach, recover
-from runbooks.steps.verification import Beats, Expected, verify
-from runbooks.steps.workers import SHORT, given, route_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ import msgspec
 
 from runbooks.engine.step import Book, Step
 from runbooks.model.errors import Refused
-from runbooks.steps.edge import any_version, serves
+from runbooks.steps.cloudflare.edge import any_version, serves
+from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
 from runbooks.steps.pins import pin_release, read_pins, unpin_release
 from runbooks.steps.releases import LEDGER, Releases, note_unpinned, quarantine, read_releases, record_verified
-from runbooks.steps.workers import SHORT, given, route_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from benchmarks.sweeping.door import ID, Door, Moment
 from benchmarks.sweeping.operator import Errand, Silent, begin
 from runbooks.clients import twin
 from runbooks.commands.frame import ROOT
-from runbooks.drills.stage import Phases, release, staged
+from runbooks.drills.rig.stage import Phases, release, staged
 from runbooks.model.errors import Exit, NotSo
 from runbooks.model.settings import load, read_stack
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runbooks.drills.stage import Stage
+    from runbooks.drills.rig.stage import Stage
 
 FORKS: Final = get_context("forkserver")
 """A child starts in milliseconds, from a server that has imported everything and has no threads."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runbooks.commands.frame.console import account
-from runbooks.drills.rehearsal import SCENARIOS, chosen, rehearse
+from runbooks.drills.programme import SCENARIOS, chosen, rehearse
 from runbooks.model.errors import Exit
 from runbooks.render.documents import junit as junit_xml
 from runbooks.render.wording import span
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from runbooks.commands.frame.console import Console
-    from runbooks.drills.rehearsal import Drilled, Report
+    from runbooks.drills.programme import Drilled, Report
 
 
 def listed(console: Console) -> Exit:

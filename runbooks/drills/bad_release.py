@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 from runbooks import rollback
 from runbooks.clients.child import printed
-from runbooks.drills.scenario import Broken, Repaired
-from runbooks.drills.site import utc_now
-from runbooks.drills.stage import release, write_stack
+from runbooks.drills.rig.scenario import Broken, Repaired
+from runbooks.drills.rig.site import utc_now
+from runbooks.drills.rig.stage import release, write_stack
 from runbooks.engine.record.entry import Kind, read
 from runbooks.model.errors import Exit, NotSo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runbooks.drills.scenario import Scene
-    from runbooks.drills.stage import Stage
+    from runbooks.drills.rig.scenario import Scene
+    from runbooks.drills.rig.stage import Stage
     from runbooks.engine.runner import Outcome
 
 NOTICE: Final = 5.0  # seconds for our own look to see it; a deployment reaches the twin's edge at once

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from runbooks import restore
-from runbooks.drills.scenario import Broken, Repaired
-from runbooks.drills.site import utc_now
-from runbooks.drills.tables import last_rewrite
+from runbooks.drills.rig.scenario import Broken, Repaired
+from runbooks.drills.rig.site import utc_now
+from runbooks.drills.rig.tables import last_rewrite
 from runbooks.engine.record.entry import Kind, read
 from runbooks.engine.step import Effect
 from runbooks.model.reconciliation import SPOIL
 
 if TYPE_CHECKING:
-    from runbooks.drills.detect import Look
-    from runbooks.drills.scenario import Scene
+    from runbooks.drills.rig.detect import Look
+    from runbooks.drills.rig.scenario import Scene
     from runbooks.engine.runner import Outcome
 
 NOTICE: Final = 5.0  # seconds: we look all the time; what was not seen by then is not seen at all

@@ -86,7 +86,7 @@ END_SESSIONS: Final = Write(
     lost=Lost.BY_NATURE,
     how="pg_stat_activity: who is connected now",
     request_id="nowhere: an ended session is gone",
-    steps=("database.end_other_sessions",),
+    steps=("server.end_other_sessions",),
 )
 APPLY: Final = Write(
     system="program",

@@ -15,8 +15,8 @@ from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.engine.step import Sight
 from runbooks.model.settings import Settings, load
+from runbooks.steps.cloudflare.workers import given
 from runbooks.steps.releases import record_verified
-from runbooks.steps.workers import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runbooks.drills.detect import Look
 from runbooks.drills.lost_table import just_before
+from runbooks.drills.rig.detect import Look
 
 
 def at(seconds: float) -> datetime:

@@ -35,7 +35,7 @@ def _changes(function: ast.FunctionDef) -> bool:
 
 def test_every_step_that_changes_something_is_in_the_table(root: Path) -> None:
     """A step whose effect isn't classified fails here, and so does an entry whose step is gone."""
-    found = set().union(*(changing_steps(module) for module in (root / "runbooks" / "steps").glob("*.py")))
+    found = set().union(*(changing_steps(module) for module in (root / "runbooks" / "steps").rglob("*.py")))
     listed = [step for entry in WRITES for step in entry.steps]
     assert found == set(listed)
     assert len(listed) == len(set(listed))

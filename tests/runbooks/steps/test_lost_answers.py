@@ -25,15 +25,15 @@ from runbooks.clients.supabase import (
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import AnswerLost, Exit
 from runbooks.model.reconciliation import WRITES
-from runbooks.steps.copies import copy_present, keep_later_writes
-from runbooks.steps.database import end_other_sessions
+from runbooks.steps.cloudflare.workers import given, route_traffic
+from runbooks.steps.database.copies import copy_present, keep_later_writes
+from runbooks.steps.database.restrictions import allow
+from runbooks.steps.database.server import end_other_sessions
+from runbooks.steps.database.supabase import let_the_archive_reach, recover
 from runbooks.steps.pins import pin_release, unpin_release
 from runbooks.steps.releases import note_unpinned, quarantine, record_verified
-from runbooks.steps.restrictions import allow
-from runbooks.steps.supabase import let_the_archive_reach, recover
-from runbooks.steps.workers import given, route_traffic
 from tests.runbooks.desk import now
-from tests.runbooks.steps.test_recovery import BEFORE, FakeDatabase
+from tests.runbooks.steps.database.test_recovery import BEFORE, FakeDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +132,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(
         b.platform, b.database, now() - timedelta(seconds=5), name="i"
     ),
-    "database.end_other_sessions": lambda b: end_other_sessions(b.database, name="e"),
+    "server.end_other_sessions": lambda b: end_other_sessions(b.database, name="e"),
     "copies.copy_present": lambda b: copy_present(b.programs, b.desk.settings.home, "b", name="c"),
     "copies.keep_later_writes": Bench.copied,
     "releases.record_verified": lambda b: record_verified(b.desk.home, "api", version=given("v"), proofs=(), clock=now),

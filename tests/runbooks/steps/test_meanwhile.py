@@ -12,9 +12,9 @@ from runbooks.clients.supabase import Supabase, cidrs_of, explain
 from runbooks.clients.transport import Transport
 from runbooks.engine.step import Book, No, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, AnswerLost, Exit
+from runbooks.steps.cloudflare.workers import route_traffic
+from runbooks.steps.database.restrictions import allow
 from runbooks.steps.pins import pin_release, read_pins, unpin_release
-from runbooks.steps.restrictions import allow
-from runbooks.steps.workers import route_traffic
 from tests.runbooks.desk import now
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import No, Sight, Yes
 from runbooks.model.errors import AnswerLost, Refused, Unreachable
+from runbooks.steps.cloudflare.workers import given
 from runbooks.steps.releases import LEDGER, note_unpinned, quarantine, read_releases, record_verified
-from runbooks.steps.workers import given
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ import msgspec
 
 from runbooks import postmortem
 from runbooks.drills.bad_release import BadRelease
-from runbooks.drills.bench import Bench
 from runbooks.drills.lost_table import LostTable
-from runbooks.drills.stage import Phases, Stage, staged
+from runbooks.drills.rig.bench import Bench
+from runbooks.drills.rig.stage import Phases, Stage, staged
 from runbooks.engine.record.entry import read
 from runbooks.model.errors import OpsError, Refused
 from runbooks.model.evidence import EVIDENCE, Counts, DrillEvidence, Objective
@@ -24,8 +24,8 @@ from runbooks.render.documents import SCHEMA, Attestation, attestation_text, sea
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runbooks.drills.bench import Measured
-    from runbooks.drills.scenario import Scenario
+    from runbooks.drills.rig.bench import Measured
+    from runbooks.drills.rig.scenario import Scenario
     from runbooks.engine.runner import Show
     from runbooks.model.settings import Settings
 

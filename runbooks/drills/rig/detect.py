@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from runbooks.model.errors import CheckError
-from runbooks.steps.edge import health_faults, smoke_faults
+from runbooks.steps.cloudflare.edge import health_faults, smoke_faults
 
 if TYPE_CHECKING:
     from infra.stack import Smoke, Stack

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runbooks.drills.detect import Look, Watch
-    from runbooks.drills.stage import Stage
+    from runbooks.drills.rig.detect import Look, Watch
+    from runbooks.drills.rig.stage import Stage
     from runbooks.engine.runner import Outcome
 
 

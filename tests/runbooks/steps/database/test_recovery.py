@@ -15,10 +15,10 @@ from runbooks.clients.supabase import Cidrs, Restrictions, Supabase, cidrs_of, e
 from runbooks.clients.transport import Patience, Transport
 from runbooks.engine.step import No, Settling, Sight, Yes
 from runbooks.model.errors import CheckError, Unreachable
-from runbooks.steps import supabase as steps
-from runbooks.steps.database import Server
-from runbooks.steps.restrictions import allow, allowed_before
-from runbooks.steps.supabase import Recovery, let_the_archive_reach
+from runbooks.steps.database import supabase as steps
+from runbooks.steps.database.restrictions import allow, allowed_before
+from runbooks.steps.database.server import Server
+from runbooks.steps.database.supabase import Recovery, let_the_archive_reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from runbooks.clients.edge import Edge
 from runbooks.clients.transport import Answer
 from runbooks.engine.step import Evidence, Settling, Sight, Yes
 from runbooks.model.errors import NotSo, Unreachable
-from runbooks.steps.edge import Proof, edge_answers, health_faults, smoke_faults, smoke_passes
-from runbooks.steps.workers import given
+from runbooks.steps.cloudflare.edge import Proof, edge_answers, health_faults, smoke_faults, smoke_passes
+from runbooks.steps.cloudflare.workers import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

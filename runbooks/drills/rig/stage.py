@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from runbooks import deploy
 from runbooks.clients import child, twin
-from runbooks.drills.site import Site, open_site, utc_now, without_secrets
+from runbooks.drills.rig.site import Site, open_site, utc_now, without_secrets
 from runbooks.model.errors import Exit, NotSo
 from runbooks.model.evidence import DRILLS
 

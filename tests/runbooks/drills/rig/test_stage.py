@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runbooks.clients.twin import Addresses
-from runbooks.drills.site import open_site, without_secrets
-from runbooks.drills.stage import OWNER, STATE, Phases, sweep, write_stack
+from runbooks.drills.rig.site import open_site, without_secrets
+from runbooks.drills.rig.stage import OWNER, STATE, Phases, sweep, write_stack
 from runbooks.model.errors import Refused
 from runbooks.model.evidence import DRILLS
 from runbooks.model.settings import load, read_stack

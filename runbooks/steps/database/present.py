@@ -11,8 +11,8 @@ import msgspec
 from runbooks.model.errors import Refused, Unreachable
 from runbooks.model.timepoint import Point
 from runbooks.model.timepoint_refusals import Asker, PointRefused
-from runbooks.steps.database import Server, TableRows, look_at, written_after
-from runbooks.steps.verification import Beats, last_beat
+from runbooks.steps.database.server import Server, TableRows, look_at, written_after
+from runbooks.steps.database.verification import Beats, last_beat
 
 if TYPE_CHECKING:
     from infra.stack import Heartbeat

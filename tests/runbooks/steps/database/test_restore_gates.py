@@ -12,9 +12,9 @@ from runbooks.clients.supabase import Backups
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Book, Effect, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import Refused
+from runbooks.steps.cloudflare.maintenance import edge_is_stopped, serving_release
+from runbooks.steps.database.strategies import choose
 from runbooks.steps.journals import first_change, left_stopped
-from runbooks.steps.maintenance import edge_is_stopped, serving_release
-from runbooks.steps.strategies import choose
 
 if TYPE_CHECKING:
     from pathlib import Path

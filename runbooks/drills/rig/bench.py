@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.clients import child
-from runbooks.drills import tables
-from runbooks.drills.detect import Watch
-from runbooks.drills.ledger import Span, compare, read_ledger
-from runbooks.drills.scenario import Scene
-from runbooks.drills.workload import Orders
+from runbooks.drills.rig import tables
+from runbooks.drills.rig.detect import Watch
+from runbooks.drills.rig.ledger import Span, compare, read_ledger
+from runbooks.drills.rig.scenario import Scene
+from runbooks.drills.rig.workload import Orders
 from runbooks.engine.record.home import JOURNAL
 from runbooks.model.errors import Exit, NotSo
 from runbooks.model.evidence import Counts, Damage, DrillEvidence, Objective, RelatedRun
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runbooks.drills.detect import Look
-    from runbooks.drills.ledger import Compared, Write
-    from runbooks.drills.scenario import Broken, Repaired, Scenario
-    from runbooks.drills.stage import Stage
+    from runbooks.drills.rig.detect import Look
+    from runbooks.drills.rig.ledger import Compared, Write
+    from runbooks.drills.rig.scenario import Broken, Repaired, Scenario
+    from runbooks.drills.rig.stage import Stage
 
 WARM_LIMIT: Final = 20.0
 BACK_LIMIT: Final = 60.0  # seconds after the book's end in which users must be served
@@ -133,7 +133,7 @@ class Bench:
         )
         file = ledger.with_suffix(".orders.json")
         file.write_bytes(msgspec.json.encode(orders))
-        words = [sys.executable, "-m", "runbooks.drills.workload", str(file)]
+        words = [sys.executable, "-m", "runbooks.drills.rig.workload", str(file)]
         with ledger.with_suffix(".stderr").open("w+b") as stderr:
             program = child.start(words, folder=site.settings.root, environment=site.environ, stderr=stderr)
             try:

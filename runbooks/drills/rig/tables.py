@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runbooks.drills.ledger import Snapshot
-from runbooks.steps.database import tables
+from runbooks.drills.rig.ledger import Snapshot
+from runbooks.steps.database.server import tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from runbooks.drills.ledger import Ended, Outcome, Sent, Snapshot, Span, Write, compare, read_ledger
+from runbooks.drills.rig.ledger import Ended, Outcome, Sent, Snapshot, Span, Write, compare, read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from runbooks.drills.ledger import Compared
+    from runbooks.drills.rig.ledger import Compared
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 POINT = START + timedelta(seconds=10)

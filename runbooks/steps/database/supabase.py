@@ -17,7 +17,7 @@ from runbooks.clients.supabase import FAILED, ProjectStatus, Supabase
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import CheckError, OpsError, Refused, Unreachable
 from runbooks.model.reconciliation import EMPTY_TRANSACTION
-from runbooks.steps.database import Server, look_at
+from runbooks.steps.database.server import Server, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from runbooks.drills.ledger import read_ledger
-from runbooks.drills.workload import Orders
+from runbooks.drills.rig.ledger import read_ledger
+from runbooks.drills.rig.workload import Orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def orders(tmp_path: Path) -> Iterator[Path]:
 
 def test_every_answer_is_in_the_ledger(root: Path, orders: Path) -> None:
     """Accepted writes have their row, others how they ended; request ids and bodies are those that were sent."""
-    process = subprocess.Popen([sys.executable, "-m", "runbooks.drills.workload", str(orders)], cwd=root)
+    process = subprocess.Popen([sys.executable, "-m", "runbooks.drills.rig.workload", str(orders)], cwd=root)
     deadline = time.monotonic() + 20
     while len(Api.seen) < 25 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_it_ends_with_its_parent(root: Path, orders: Path) -> None:
     """When the process that started it is killed, it ends by itself."""
     starter = (
         "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-m', 'runbooks.drills.workload', {str(orders)!r}])\n"
+        f"child = subprocess.Popen([sys.executable, '-m', 'runbooks.drills.rig.workload', {str(orders)!r}])\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -11,7 +11,7 @@ import msgspec
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo, Unreachable
-from runbooks.steps.database import Server, TableRows, look_at, written_after
+from runbooks.steps.database.server import Server, TableRows, look_at, written_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable

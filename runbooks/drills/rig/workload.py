@@ -1,7 +1,7 @@
 """Write through the API as its users do, and keep an own ledger of every answer: what was accepted must be there later.
 
-A process of its own (`python -m runbooks.drills.workload ORDERS`), so that nothing of the drill slows it down or stops
-it. It ends on SIGTERM and when the process that started it is gone.
+A process of its own (`python -m runbooks.drills.rig.workload ORDERS`), so that nothing of the drill slows it down or
+stops it. It ends on SIGTERM and when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from runbooks.clients.edge import Edge
-from runbooks.drills.ledger import Ended, Sent
+from runbooks.drills.rig.ledger import Ended, Sent
 from runbooks.model.errors import AnswerLost, Unreachable
 from runbooks.model.reconciliation import ORDER
 

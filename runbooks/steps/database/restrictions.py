@@ -10,7 +10,7 @@ import msgspec
 from runbooks.clients.supabase import Cidrs, Restrictions, Supabase, cidrs_of
 from runbooks.engine.step import Effect, Held, Json, No, Settling, Sight, Step, Yes
 from runbooks.model.errors import ActRefused
-from runbooks.steps.supabase import Pace
+from runbooks.steps.database.supabase import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ import msgspec
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
-from runbooks.steps.database import Server, look_at, tables, written_after
+from runbooks.steps.database.server import Server, look_at, tables, written_after
 
 if TYPE_CHECKING:
     from pathlib import Path

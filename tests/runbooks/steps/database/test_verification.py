@@ -13,10 +13,10 @@ from infra.stack import Check, Heartbeat
 from runbooks.clients.postgres_programs import Programs
 from runbooks.engine.step import Sight, Yes
 from runbooks.model.errors import NotSo, Refused
-from runbooks.steps.copies import DUMP, LATER, OWN, copy_present, keep_later_writes, read_manifest, way_back
-from runbooks.steps.database import TableRows, end_other_sessions, look_at, written_after
-from runbooks.steps.present import Present, check_own_address, losses, read_present
-from runbooks.steps.verification import Beats, Expected, last_beat, verify
+from runbooks.steps.database.copies import DUMP, LATER, OWN, copy_present, keep_later_writes, read_manifest, way_back
+from runbooks.steps.database.present import Present, check_own_address, losses, read_present
+from runbooks.steps.database.server import TableRows, end_other_sessions, look_at, written_after
+from runbooks.steps.database.verification import Beats, Expected, last_beat, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def fault(step: Step) -> str:
 
 def restarted_later(monkeypatch: pytest.MonkeyPatch, *, at: datetime | None = None) -> None:
     """Let the server seem to have started after everything that was written so far, or at an instant."""
-    from runbooks.steps import verification  # noqa: PLC0415 - only for this
+    from runbooks.steps.database import verification  # noqa: PLC0415 - only for this
 
     def later(session: object) -> object:
         server = look_at(session)  # type: ignore[arg-type] # what the step hands over

@@ -1,0 +1,1 @@
+"""What stands at Cloudflare: traffic, releases seen from outside, the maintenance version. May not decide an order."""

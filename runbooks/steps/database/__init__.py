@@ -1,0 +1,1 @@
+"""What stands at the database: its server, its copies, its recovery, its proof. May not decide an order."""
