@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.cloudflare.access.trail import OPERATOR, TOKEN
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
 from twin.cloudflare.store import changed, store_of
 from twin.route import Route
@@ -21,12 +22,12 @@ def show(store: Store) -> Json:
 
 async def verify(request: web.Request) -> web.Response:
     """Confirm the token; a wrong one was refused before."""
-    return ok({"id": store_of(request).data["user"], "status": "active"})
+    return ok({"id": request[TOKEN]["id"], "status": "active"})
 
 
 async def user(request: web.Request) -> web.Response:
     """Show the user behind the token."""
-    return ok({"id": store_of(request).data["user"], "email": "operator@example.com", "suspended": False})
+    return ok({"id": store_of(request).data["user"], "email": OPERATOR, "suspended": False})
 
 
 async def listing(request: web.Request) -> web.Response:

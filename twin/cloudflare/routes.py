@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from twin.cloudflare import accounts, alerting, protection, records, storage, zones
+from twin.cloudflare.access import audit, trail
 from twin.cloudflare.errors import ApiError, unrouted
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 BASE = "/client/v4"
 ROUTES: tuple[Route, ...] = (
     *accounts.ROUTES,
+    *audit.ROUTES,
     *zones.ROUTES,
     *records.ROUTES,
     *storage.ROUTES,
@@ -58,6 +60,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/workers", "workers/scripts.py"),
     (r"/accounts/[^/]+/(hyperdrive|storage|r2)", "storage.py"),
     (r"/accounts/[^/]+/(alerting|logpush)", "alerting.py"),
+    (r"/accounts/[^/]+/(logs/audit|audit_logs)", "access/audit.py"),
     (r"/(user|accounts)", "accounts.py"),
 )
 TOKEN = re.compile(r"^Bearer [0-9A-Za-z_.\-]{40,}$")
@@ -96,6 +99,7 @@ def admit(request: web.Request) -> None:
         chain = [{"code": 6111, "message": "Invalid format for Authorization header"}]
         raise ApiError(400, 6003, "Invalid request headers", error_chain=chain)
     right = store_of(request).home.tokens.get("CLOUDFLARE_API_TOKEN", "")
+    request[trail.TOKEN] = {"id": store_of(request).data["token"], "name": "twin"}
     if not hmac.compare_digest(header.removeprefix("Bearer "), right):
         if request.path.endswith("/tokens/verify"):
             raise ApiError(401, 1000, "Invalid API Token")
@@ -125,7 +129,9 @@ async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
         response = await handler(request)
     except ApiError as error:
         response = error.response()
-    response.headers["cf-ray"] = f"{secrets.token_hex(8)}-TWN"
+    ray = f"{secrets.token_hex(8)}-TWN"
+    trail.note(request, response, store_of(request), ray)
+    response.headers["cf-ray"] = ray
     response.headers["Ratelimit"] = f'"default";r={left};t={WINDOW}'
     response.headers["Ratelimit-Policy"] = f'"default";q={LIMIT};w={WINDOW}'
     if response.status == web.HTTPTooManyRequests.status_code:
@@ -150,6 +156,7 @@ def app(home: Home, engines: Engines) -> tuple[web.Application, Routing]:
     application[STORE] = store
     application[ENGINES] = engines
     application[METER] = Meter()
+    application[trail.TRAIL] = trail.Trail(home.state / "cloudflare-audit.ndjson")
     for route in ROUTES:
         application.router.add_route(route.method, BASE + route.path, route.handler)
     application.router.add_route("*", BASE + "/{tail:.*}", lacking)

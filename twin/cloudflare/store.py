@@ -64,6 +64,7 @@ class Store:
             self.data |= json.loads(self.path.read_text(encoding="utf-8"))
         self.data.setdefault("account", home.account or object_id())
         self.data.setdefault("user", object_id())
+        self.data.setdefault("token", object_id())
         self.data.setdefault("signing_key", secrets.token_hex(32))
         self.data.setdefault("subdomain", "twin")
         if home.zone and not any(zone["name"] == home.zone for zone in self.zones()):

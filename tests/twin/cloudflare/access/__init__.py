@@ -1,0 +1,1 @@
+"""The guards of the Cloudflare plane: tokens, limits, the audit log."""
