@@ -17,21 +17,41 @@ from runbooks.model.errors import ActRefused, AnswerLost, Exit, NotSo, OpsError,
 
 if TYPE_CHECKING:
     from runbooks.engine.history import Past
-    from runbooks.engine.plan import Plan
+    from runbooks.engine.plan import Draft, PlannedStep
     from runbooks.engine.session import Session
 
 
-def carry_out_all(session: Session, plan: Plan, steps: tuple[Step, ...]) -> Ending:
-    """Carry out every step that is not finished, in order. Raises OpsError or StopNow where it ends before."""
+def carry_out_all(session: Session, made: Draft) -> Ending:
+    """Carry out every step that is not finished, in order; once a proof failed, those that the plan holds for that.
+
+    Raises OpsError or StopNow where it ends before.
+    """
+    turned = session.turned
+    if turned is None:
+        try:
+            return _carry_on(session, made)
+        except NotSo as error:
+            if not (made.otherwise and session.current.effect is Effect.READ and session.any_effect):
+                raise
+            turned = session.turn(error)
+    _each(session, made.plan.otherwise, made.otherwise)
+    return Ending(Status.TAKEN_BACK, Exit.UNPROVEN, f"{turned.why}; it was taken back", turned.next_command)
+
+
+def _carry_on(session: Session, made: Draft) -> Ending:
+    _each(session, made.plan.steps, made.steps)
+    acts = any(step.effect is not Effect.READ for step in made.steps)
+    already = (acts or not made.steps) and not session.earlier_effect
+    return Ending(Status.ALREADY_SO if already else Status.DONE, Exit.DONE)
+
+
+def _each(session: Session, plan: tuple[PlannedStep, ...], steps: tuple[Step, ...]) -> None:
     finished = session.past.results if session.past else {}
-    for index, (step, line) in enumerate(zip(steps, plan.steps, strict=True), 1):
+    for index, (step, line) in enumerate(zip(steps, plan, strict=True), 1):
         if step.name not in finished:
             session.stop.check()
             session.begin(line, index, len(steps))
             carry_out(step, session)
-    acts = any(step.effect is not Effect.READ for step in steps)
-    already = (acts or not steps) and not session.earlier_effect
-    return Ending(Status.ALREADY_SO if already else Status.DONE, Exit.DONE)
 
 
 def no_longer_so(steps: tuple[Step, ...], past: Past, *, run: str) -> tuple[str, ...]:

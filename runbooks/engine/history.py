@@ -70,6 +70,13 @@ class StepPast:
         return self.effect is not Effect.READ and (self.took_effect or self.open)
 
 
+class Turned(msgspec.Struct, frozen=True):
+    """Which proof failed, so that the run went on with what its plan holds for that; the proof's own next command."""
+
+    why: str
+    next_command: str | None = None
+
+
 @dataclass
 class Past:
     """What a journal says of a run. `last` is the entry that it ends with."""
@@ -80,6 +87,7 @@ class Past:
     last: Entry
     steps: dict[str, StepPast] = field(default_factory=dict)
     undoing: bool = False
+    turned: Turned | None = None
 
     @property
     def status(self) -> str:
@@ -95,8 +103,8 @@ class Past:
 
     def astray(self, plan: Plan) -> tuple[str, ...]:
         """Return the titles of what took effect and stands not, or not as it was, in another plan."""
-        there = {(step.name, step.title, step.effect, step.no_undo) for step in plan.steps}
-        mine = [step for step in self.plan.steps if step.name in self.steps and self.steps[step.name].in_effect]
+        there = {(step.name, step.title, step.effect, step.no_undo) for step in plan.every_step}
+        mine = [step for step in self.plan.every_step if step.name in self.steps and self.steps[step.name].in_effect]
         return tuple(step.title for step in mine if (step.name, step.title, step.effect, step.no_undo) not in there)
 
     def plan_anew(self, plan: Plan) -> None:
@@ -174,7 +182,7 @@ def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummar
         opened_at=entries[0].at,
         last_at=told.last.at,
         steps_done=sum(step.finished for step in told.steps.values()),
-        steps_total=len(told.plan.steps),
+        steps_total=len(told.plan.every_step if told.turned else told.plan.steps),
         open_step=next((name for name, step in told.steps.items() if step.open), None),
         next_command=go_on if status in ("unfinished", "paused", "failed", "unproven") else None,
     )
@@ -183,6 +191,8 @@ def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummar
 def _run(told: Past, entry: Entry) -> None:
     if entry.kind is Kind.NOTED and "plan" in entry.payload:
         told.plan_anew(msgspec.convert(entry.payload["plan"], Plan))
+    if entry.kind is Kind.NOTED and "turned" in entry.payload:
+        told.turned = msgspec.convert(entry.payload["turned"], Turned)
     if entry.kind is Kind.LEASE_TAKEN and entry.payload["purpose"] == "undo":
         told.undoing = True
 

@@ -31,6 +31,8 @@ class Status(StrEnum):
     FAILED = "failed"
     UNPROVEN = "unproven"
     UNDONE = "undone"
+    TAKEN_BACK = "taken back"
+    """A proof failed, and what the plan holds for that was done."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,10 @@ from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
     from runbooks.engine.redaction import Redactor
+
+
+STEPS: Final = ("steps", "otherwise")
+"""The fields of a plan whose lists are compared step by step."""
 
 
 class Usual(NamedTuple):
@@ -38,7 +42,10 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run will do, from which facts, and what will be lost. `estimate` lies `between` two times, in seconds."""
+    """What a run will do, from which facts, and what will be lost. `estimate` lies `between` two times, in seconds.
+
+    `otherwise` is what follows when a proof fails after something took effect.
+    """
 
     book: str
     stack: str
@@ -49,6 +56,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     estimate: float
     between: tuple[float, float] | None = None
+    otherwise: tuple[PlannedStep, ...] = ()
+
+    @property
+    def every_step(self) -> tuple[PlannedStep, ...]:
+        """Return the steps of both ways, in the order in which they can take effect."""
+        return self.steps + self.otherwise
 
     @property
     def digest(self) -> str:
@@ -58,10 +71,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Draft:
-    """A plan and the steps that carry it out. `facts` as JSON, `hidden` whether a secret in them was replaced."""
+    """A plan and the steps that carry it out, also after a failed proof (`otherwise`).
+
+    `facts` as JSON, `hidden` whether a secret in them was replaced.
+    """
 
     plan: Plan
     steps: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
     facts: dict[str, Json]
     hidden: bool
 
@@ -79,13 +96,9 @@ def draft(
 
     Raises ValueError when the book names a step twice, or a fact to recheck that it does not have.
     """
-    steps = book.steps(facts)
-    names = Counter(step.name for step in steps)
+    steps, otherwise = book.steps(facts), book.on_failure(facts)
     known: dict[str, Any] = plain(facts)  # type: ignore[assignment] # facts are a struct, so this is an object
-    wrong = [*(name for name, times in names.items() if times > 1), *(set(book.recheck) - set(known))]
-    if wrong:
-        message = f"book {book.name}: named twice, or not a fact: {', '.join(wrong)}"
-        raise ValueError(message)
+    _check_names(book, (*steps, *otherwise), known)
     took = [usual.get(step.name, (step.expect, step.expect, step.expect)) for step in steps]
     lines = tuple(planned(step, expect=middle) for step, (_, middle, _) in zip(steps, took, strict=True))
     plan = Plan(
@@ -98,9 +111,18 @@ def draft(
         summary=book.summary(facts),
         estimate=sum(line.expect for line in lines),
         between=(sum(least for least, _, _ in took), sum(most for _, _, most in took)),
+        otherwise=tuple(planned(step, expect=step.expect) for step in otherwise),
     )
     clean = redact.json(plan)
-    return Draft(msgspec.convert(clean, Plan), steps, known, hidden=redact.json(known) != known)
+    return Draft(msgspec.convert(clean, Plan), steps, otherwise, known, hidden=redact.json(known) != known)
+
+
+def _check_names(book: Book[Any], steps: tuple[Step, ...], facts: Mapping[str, object]) -> None:
+    names = Counter(step.name for step in steps)
+    wrong = [*(name for name, times in names.items() if times > 1), *(set(book.recheck) - set(facts))]
+    if wrong:
+        message = f"book {book.name}: named twice, or not a fact: {', '.join(wrong)}"
+        raise ValueError(message)
 
 
 class FactsChanged(Refused):
@@ -142,7 +164,7 @@ def _agreed(plan: Plan) -> dict[str, Any]:
     """Return what is agreed to, steps by name and place."""
     data: dict[str, Any] = msgspec.to_builtins(plan)
     del data["estimate"], data["between"]
-    for step in data["steps"]:
+    for step in (*data["steps"], *data["otherwise"]):
         del step["expect"]
     return data
 
@@ -154,7 +176,7 @@ def _differ(where: str, was: Json, now: Json) -> list[str]:
         names = [*was, *(name for name in now if name not in was)]
         parts = [_differ(f"{where}.{name}".lstrip("."), was.get(name), now.get(name)) for name in names]
         return [line for part in parts for line in part]
-    if isinstance(was, list | tuple) and isinstance(now, list | tuple) and where == "steps":
+    if isinstance(was, list | tuple) and isinstance(now, list | tuple) and where in STEPS:
         return _differ(where, _by_name(was), _by_name(now)) or [f"{where}: in another order"]
     return [f"{where}: was {_short(was)}, is {_short(now)}"]
 

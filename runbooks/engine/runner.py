@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Consent", "Outcome", "RunSummary", "Runner", "Show", "Status", "utc_now"]
 
 FactsT = TypeVar("FactsT")
-OVER: Final = (Status.DONE, Status.ALREADY_SO, Status.UNDONE)
+OVER: Final = (Status.DONE, Status.ALREADY_SO, Status.UNDONE, Status.TAKEN_BACK)
 """Ways to end after which nothing is left to go on with."""
 
 
@@ -88,7 +88,7 @@ class Runner:
             run="",
             recheck=lambda: unchanged(book, made.facts),
         )
-        return self._under_lease(work, lambda session: carry_out_all(session, made.plan, made.steps))
+        return self._under_lease(work, lambda session: carry_out_all(session, made))
 
     def resume(self, run_id: str, *, book: Book[FactsT], consent: Consent, replan: bool = False) -> Outcome:
         """Go on with a run that was interrupted, paused or failed.
@@ -105,10 +105,7 @@ class Runner:
         self._desk.tell(self._desk.show.plan, made.plan)
         for line in anew:
             self._desk.note(f"differs from the plan that was agreed to: {line}")
-        notes = no_longer_so(made.steps, told, run=run_id)
-        self._desk.note(f"{len(told.results)} of {len(made.steps)} steps are finished")
-        for note in notes:
-            self._desk.note(note)
+        notes = self._tell_how_far(told, made, run_id)
         if consent.dry_run:
             return self._planned(made.plan, run_id)
         agreed = agree(made.plan, consent)
@@ -127,9 +124,19 @@ class Runner:
                 session.note("agreed to a new plan", plan=plain(made.plan), digest=made.plan.digest)
             for note in notes:
                 session.write(Kind.NOTED, {"text": note})
-            return carry_out_all(session, made.plan, made.steps)
+            return carry_out_all(session, made)
 
         return self._under_lease(work, go_on)
+
+    def _tell_how_far(self, told: Past, made: Draft, run_id: str) -> tuple[str, ...]:
+        """Look again at what is finished on the way that the run is on; show and return what holds no longer."""
+        ahead = made.otherwise if told.turned else made.steps
+        notes = no_longer_so(ahead, told, run=run_id)
+        finished = sum(step.name in told.results for step in ahead)
+        self._desk.note(f"{finished} of {len(ahead)} steps are finished")
+        for note in notes:
+            self._desk.note(note)
+        return notes
 
     def _refuse_to_go_on(self, told: Past, run_id: str) -> None:
         """Raise Refused when nothing is left to do, or the run is on its way back."""
@@ -168,7 +175,7 @@ class Runner:
         over = told.status == Status.UNDONE or (told.status in OVER and not plan.steps and not plan.losses)
         if consent.dry_run or over:
             return self._planned(plan, run_id, done=over)
-        steps = steps_by_name(book.steps(facts), proofs, plan)
+        steps = steps_by_name((*book.steps(facts), *book.on_failure(facts)), proofs, plan)
         work = Work(
             purpose="undo",
             plan=plan,

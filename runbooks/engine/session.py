@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from runbooks.engine.history import Past, merged
+from runbooks.engine.history import Past, Turned, merged
 from runbooks.engine.lease import Holder, Lease, Superseded, take
 from runbooks.engine.outcome import Consent, Desk, Ending, Status, ending_of
 from runbooks.engine.plan import PlannedStep
@@ -17,7 +17,8 @@ from runbooks.engine.record.home import Home, journal_of, run_ids
 from runbooks.engine.record.journal import Journal
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow
 from runbooks.engine.step import Effect, Evidence, Json, Sight, Step
-from runbooks.model.errors import Exit, HeldByOther, NotWritten, OpsError, Refused
+from runbooks.model.canonical import plain
+from runbooks.model.errors import Exit, HeldByOther, NotSo, NotWritten, OpsError, Refused
 from runbooks.model.version import code_version
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Session:
     effect: EffectOf = "none"
     earlier_effect: bool = False
     checked: bool = False
+    turned: Turned | None = None
 
     @property
     def any_effect(self) -> bool:
@@ -137,22 +139,26 @@ class Session:
         self.ended(Kind.PAUSED, seconds, {"signal": asked.name})
         return Ending(Status.PAUSED, Exit.PAUSED, text, self._go_on())
 
+    def turn(self, error: NotSo) -> Turned:
+        """Write down which proof failed, and that the run goes on with what its plan holds for that."""
+        self._fail(error, str(error), Kind.FAILED)
+        self.turned = Turned(self.desk.redact(str(error)), error.next_command)
+        self.note(f"{error}: what the plan holds for that follows", turned=plain(self.turned))
+        return self.turned
+
     def failed(self, error: Exception) -> Ending:
         """Write down what went wrong with the current step, or between steps."""
         ending = ending_of(error, acted=self.any_effect, go_on=self._go_on(), undo=self.desk.commands.undo(self.run))
+        self._fail(error, ending.text, Kind.PAUSED if ending.status is Status.PAUSED else Kind.FAILED)
+        return replace(ending, text=f"{self.turned.why}; then {ending.text}") if self.turned else ending
+
+    def _fail(self, error: Exception, text: str, shown: Kind) -> None:
         seconds = round(time.monotonic() - self.current_began, 6)
-        payload = {
-            "error": type(error).__name__,
-            "text": ending.text,
-            "effect": self.effect,
-            "seconds": seconds,
-        }
+        payload = {"error": type(error).__name__, "text": text, "effect": self.effect, "seconds": seconds}
         if not isinstance(error, OpsError):
             payload["traceback"] = "".join(traceback.format_exception(error))
         self.write(Kind.FAILED, payload)
-        kind = Kind.PAUSED if ending.status is Status.PAUSED else Kind.FAILED
-        self.ended(kind, seconds, {"text": self.desk.redact(ending.text)})
-        return ending
+        self.ended(shown, seconds, {"text": self.desk.redact(text)})
 
     def close(self, ending: Ending) -> None:
         """Write down how the run ended, on disk before it returns, and let the next operator in."""
@@ -237,6 +243,7 @@ def opened(work: Work, *, home: Home, stack: str, actor: str, desk: Desk, stop: 
         recheck=work.recheck,
         results=told.results if told else {},
         earlier_effect=told is not None and (told.acted or told.undoing),
+        turned=told.turned if told and work.purpose == "resume" else None,
     )
 
 

@@ -114,6 +114,8 @@ class Book(Generic[FactsT]):
     data.
     `losses` names what will be lost, a line each. `recheck` names the facts that are read again before the first write.
     `after_undo` gives the reading steps that prove the old state once everything was taken back.
+    `on_failure` gives the steps that follow by themselves when a reading step does not prove what it should after
+    something took effect. They are part of the plan that is agreed to.
     """
 
     name: str
@@ -124,3 +126,4 @@ class Book(Generic[FactsT]):
     losses: Callable[[FactsT], tuple[str, ...]] = lambda _facts: ()
     recheck: tuple[str, ...] = ()
     after_undo: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
+    on_failure: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()

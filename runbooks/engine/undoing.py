@@ -32,7 +32,7 @@ def undo_plan(past: Past, proofs: tuple[Step, ...]) -> Plan:
 
     Steps without a way back are its losses. Nothing is proven where nothing is, or was, taken back.
     """
-    newest_first = [step for step in reversed(past.plan.steps) if _in_effect(past.steps.get(step.name))]
+    newest_first = [step for step in reversed(past.plan.every_step) if _in_effect(past.steps.get(step.name))]
     back = tuple(
         msgspec.structs.replace(step, title=f"take back: {step.title}", effect=Effect.WRITE)
         for step in newest_first
@@ -44,6 +44,7 @@ def undo_plan(past: Past, proofs: tuple[Step, ...]) -> Plan:
         past.plan,
         book=f"undo {past.plan.book}",
         steps=back + after,
+        otherwise=(),
         losses=stay,
         summary=f"take back {len(back)} of {len(newest_first)} steps that took effect",
         estimate=sum(step.expect for step in back + after),

@@ -108,7 +108,7 @@ def story(
     opened, last = _ends(run, entries)
     plan, status = opened["plan"], _status(last)
     started, ended = moment(entries[0].at), moment(last.at)
-    steps = step_times(entries, plan["steps"])
+    steps = step_times(entries, [*plan["steps"], *plan.get("otherwise", ())])
     fared = fared_of(objectives, evidence, (ended - started).total_seconds(), ended=last.kind is Kind.CLOSED)
     act = actions_for(contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence)
     return Story(

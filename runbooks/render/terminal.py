@@ -16,7 +16,7 @@ from rich.text import Text
 from runbooks.render.wording import brief, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from runbooks.engine.outcome import Outcome
     from runbooks.engine.plan import Plan
@@ -30,7 +30,8 @@ STATUS_STYLE = {
     "failed": "bold red",
     "paused": "bold yellow",
 }
-OUTCOME_STYLE = {**STATUS_STYLE, "done": "bold green", "planned": "cyan", "unproven": "bold red"}
+OUTCOME_STYLE = {**STATUS_STYLE, "done": "bold green", "planned": "cyan"}
+OUTCOME_STYLE |= dict.fromkeys(("unproven", "taken back"), "bold red")
 MARK = {"failed": "✗", "paused": "■"}
 TOLD_AT_THE_END = ("failed", "paused")
 """Statuses whose reason stands whole below the steps: not cut to a cell beside its step as well."""
@@ -103,10 +104,10 @@ class Terminal:
             self._print(f"Loses    {loss}", "bold red")
         if plan.estimate >= 1:
             self._print(f"Takes    about {span(plan.estimate)}{_range(plan.between)}")
-        for number, line in enumerate(self._lines.values(), 1):
-            text = Text(f"  {number:>2}  ")
-            text.append(f"{line.effect:<9}", style=EFFECT_STYLE.get(line.effect, ""))
-            self._print(text.append(line.title))
+        self._number(self._lines.values())
+        if plan.otherwise:
+            self._print("If a check fails after something was changed, by itself:")
+            self._number(self._new(step) for step in plan.otherwise)
         self._print(f"Plan     {plan.digest[:12]}…", "dim")
 
     def ask(self, plan: Plan) -> bool:
@@ -178,6 +179,12 @@ class Terminal:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def _number(self, lines: Iterable[Line]) -> None:
+        for number, line in enumerate(lines, 1):
+            text = Text(f"  {number:>2}  ")
+            text.append(f"{line.effect:<9}", style=EFFECT_STYLE.get(line.effect, ""))
+            self._print(text.append(line.title))
 
     def _line(self, step: Shown) -> Line:
         return self._lines.setdefault(step.name, self._new(step))

@@ -66,7 +66,7 @@ def timeline(
 
 def _titles(entries: Sequence[Entry]) -> dict[str, str]:
     plan = entries[0].payload.get("plan", {}) if entries else {}
-    return {step["name"]: step["title"] for step in plan.get("steps", ())}
+    return {step["name"]: step["title"] for way in ("steps", "otherwise") for step in plan.get(way, ())}
 
 
 def link_to(entry: Entry, file: str = JOURNAL) -> Link:

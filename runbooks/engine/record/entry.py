@@ -12,7 +12,7 @@ canonical JSON of all other fields, `prev` the hash of the line before (64 zeros
     failed         error, text, effect (none, unknown, done), traceback of what nobody expected
     undo started   request, attempt, before                       on disk before the undo
     undone         answer, evidence, seconds
-    asked, answered, noted    text and what belongs to it
+    asked, answered, noted    text and what belongs to it (turned: the proof that failed, by which the run turned back)
     paused         text, next_command
     closed         status, exit, text, next_command, seconds
 """

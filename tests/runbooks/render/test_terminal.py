@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import msgspec
 import pytest
 
 from runbooks.engine.outcome import Outcome, Status
@@ -65,6 +66,17 @@ def test_a_plan_is_printed_whole() -> None:
     assert "Takes    about 6 min 10 s (in past runs 5 min 0 s to 10 min 0 s)" in text
     assert "1  destroys stop the traffic" in text
     assert f"Plan     {a_plan().digest[:12]}" in text
+
+
+def test_a_plan_says_what_follows_a_failed_check() -> None:
+    """What would be done by itself is read before it is agreed to, and shown as it happens."""
+    out = io.StringIO()
+    terminal = Terminal(out, environ={})
+    terminal.plan(msgspec.structs.replace(a_plan(), otherwise=(planned(a_step("return"), expect=1.0),)))
+    text = out.getvalue()
+    assert "If a check fails after something was changed, by itself:\n   1  destroys return the traffic\nPlan" in text
+    terminal.step_finished(a_step("return"), "held", 0.2, {})
+    assert "[3/3] return the traffic: held" in out.getvalue()
 
 
 def test_steps_are_lines_where_there_is_no_terminal() -> None:
