@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twin.cloudflare.access.permissions import NEEDS
 from twin.cloudflare.routes import ROUTES as CLOUDFLARE
 from twin.supabase.routes import ROUTES as SUPABASE
 
@@ -47,11 +48,23 @@ def section(title: str, routes: Sequence[Route], known: Path) -> list[str]:
     return [*lines, ""]
 
 
+def needs() -> list[str]:
+    """Return the Markdown lines of what a Cloudflare token needs, in the order in which they are looked up."""
+    lines = ["## What a Cloudflare token needs", "", "The first line whose pattern fits the call's path counts.", ""]
+    lines += ["| path | on | one of these to read | one of these to write |", "|---|---|---|---|"]
+    for need in NEEDS:
+        pattern = need.path.replace("|", "\\|")
+        reads, writes = (", ".join(names) or "any" for names in (need.reads, need.writes))
+        lines.append(f"| `{pattern}` | {need.scope.rpartition('.')[2] or 'nothing'} | {reads} | {writes} |")
+    return [*lines, ""]
+
+
 def coverage() -> str:
     """Return the whole list as Markdown."""
     lines = [HEAD]
     lines += section("Cloudflare, below `/client/v4`", CLOUDFLARE, FOLDER / "cloudflare" / "known.json")
     lines += section("Supabase", SUPABASE, FOLDER / "supabase" / "known.json")
+    lines += needs()
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from twin import cloudflare, dns, supabase
 from twin.calls import Controls
+from twin.cloudflare.access.meter import METERS
 from twin.edge import Edge
 from twin.workerd import kv
 from twin.workerd.config import Ways
@@ -64,6 +65,7 @@ class Parts:
         await self._database.listen()
         engines = self._make_engines()
         cloudflare_app, routing = cloudflare.app(self._home, engines)
+        self._meters = cloudflare_app[METERS]
         supabase_app = supabase.app(self._home, engines)
         self._fleet.routing = self._routing = routing
         self._edge = Edge(routing, self._fleet, self._edge_lines)
@@ -114,6 +116,13 @@ class Parts:
         async def kill_worker(given: dict[str, Any]) -> None:
             self._fleet.kill(given["script"])
 
+        async def limit_rates(given: dict[str, Any]) -> None:
+            self._meters.enforce(**{name: given[name] for name in ("calls", "seconds") if name in given})
+
+        async def heal() -> None:
+            self._meters.lift()
+            await cluster.resume()
+
         return Controls(
             state=self._state,
             cron=self._fire,
@@ -121,8 +130,9 @@ class Parts:
                 "postgres-stop": lambda _: cluster.interrupt(),
                 "postgres-start": lambda _: cluster.resume(),
                 "worker-kill": kill_worker,
+                "rate-limits": limit_rates,
             },
-            heal=cluster.resume,
+            heal=heal,
         )
 
     async def _serve(self, app: web.Application, at: socket.socket | Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.cloudflare.access import door
 from twin.cloudflare.access.trail import OPERATOR, TOKEN
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
 from twin.cloudflare.store import changed, store_of
@@ -20,19 +21,17 @@ def show(store: Store) -> Json:
     return {"id": store.account, "name": "twin", "type": "standard", "settings": {"enforce_twofactor": False}}
 
 
-async def verify(request: web.Request) -> web.Response:
-    """Confirm the token; a wrong one was refused before."""
-    return ok({"id": request[TOKEN]["id"], "status": "active"})
-
-
 async def user(request: web.Request) -> web.Response:
     """Show the user behind the token."""
     return ok({"id": store_of(request).data["user"], "email": OPERATOR, "suspended": False})
 
 
 async def listing(request: web.Request) -> web.Response:
-    """List the accounts."""
-    rows, info = page(request, [show(store_of(request))], per_page=20, most=50)
+    """List the accounts that the token may do anything in; refused (1001) to one that an account owns."""
+    if request[TOKEN]["owner"] == "account":
+        raise ApiError(400, 1001, "List accounts endpoint does not support account owned tokens.")
+    seen = [show(store_of(request))] if door.inside(request) else []
+    rows, info = page(request, seen, per_page=20, most=50)
     return ok(rows, info=info)
 
 
@@ -59,8 +58,6 @@ async def put_subdomain(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/user/tokens/verify", verify, "API documentation"),
-    Route("GET", "/accounts/{account}/tokens/verify", verify, "API documentation"),
     Route("GET", "/user", user, "recorded wrangler 4.86"),
     Route("GET", "/accounts", listing, "recorded wrangler 4.86"),
     Route("GET", "/accounts/{account}", get, "official SDK"),

@@ -37,9 +37,11 @@ class ApiError(Exception):
         return web.json_response(body, status=self.status, headers=headers)
 
 
-def ok(result: object, *, info: Json | None = None, status: int = 200) -> web.Response:
+def ok(
+    result: object, *, info: Json | None = None, status: int = 200, messages: list[Json] | None = None
+) -> web.Response:
     """Return the envelope of a success; `info` becomes `result_info`."""
-    body: Json = {"success": True, "errors": [], "messages": [], "result": result}
+    body: Json = {"success": True, "errors": [], "messages": messages or [], "result": result}
     if info is not None:
         body["result_info"] = info
     return web.json_response(body, status=status)

@@ -29,6 +29,7 @@ EMPTY: Json = {
     "domains": {},
     "pages": {},
     "assets": {},
+    "tokens": {},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.cloudflare.access import door
 from twin.cloudflare.errors import Json, ok, page
 from twin.cloudflare.store import store_of
 from twin.route import Route
@@ -34,9 +35,9 @@ def show(store: Store, zone: Json) -> Json:
 
 
 async def listing(request: web.Request) -> web.Response:
-    """List zones, filtered by name, status and account."""
+    """List the zones that the token may read, filtered by name, status and account."""
     store = store_of(request)
-    rows = [show(store, zone) for zone in store.zones()]
+    rows = [show(store, zone) for zone in door.readable_zones(request)]
     if "name" in request.query:
         rows = [row for row in rows if row["name"] == request.query["name"]]
     if request.query.get("account.id", store.account) != store.account:

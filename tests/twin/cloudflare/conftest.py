@@ -30,6 +30,8 @@ class Plane:
     http: httpx.Client
     noted: serving.Noted
     routing: Routing
+    app: web.Application
+    folder: Path
     account: str = f"accounts/{serving.ACCOUNT}"
 
     def ask(self, method: str, path: str, **more: Any) -> Any:  # noqa: ANN401 - the provider's JSON
@@ -88,16 +90,16 @@ def body(bindings: tuple[dict[str, Any], ...], message: str, source: bytes) -> d
 def plane(tmp_path: Path) -> Iterator[Plane]:
     """Give a fresh plane with one account and the zone example.com."""
     noted = serving.Noted()
-    routings: list[Routing] = []
+    made: list[tuple[web.Application, Routing]] = []
 
     def make() -> web.Application:
-        app, routing = cloudflare.app(serving.home(tmp_path), noted.engines())
-        routings.append(routing)
-        return app
+        made.append(cloudflare.app(serving.home(tmp_path), noted.engines()))
+        return made[0][0]
 
     token = serving.TOKENS["CLOUDFLARE_API_TOKEN"]
     with (
         serving.served(make) as address,
         httpx.Client(base_url=f"{address}/client/v4/", headers={"Authorization": f"Bearer {token}"}) as http,
     ):
-        yield Plane(http, noted, routings[0])
+        app, routing = made[0]
+        yield Plane(http, noted, routing, app, tmp_path)

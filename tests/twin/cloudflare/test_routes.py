@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.twin.serving import ACCOUNT
-from twin.cloudflare.routes import METER, Meter
 
 if TYPE_CHECKING:
     from tests.twin.cloudflare.conftest import Plane
@@ -84,19 +83,6 @@ def test_every_answer_has_the_rate_headers(plane: Plane) -> None:
     assert second.headers["Ratelimit"] == '"default";r=1198;t=300'
     assert second.headers["Ratelimit-Policy"] == '"default";q=1200;w=300'
     assert second.headers["cf-ray"].endswith("-TWN")
-
-
-def test_the_limit_blocks_when_it_is_enforced() -> None:
-    """Over 1200 calls in five minutes the token is blocked for the next five, if that is switched on."""
-    meter = Meter()
-    for _ in range(1300):
-        meter.count(1000.0)
-    assert meter.blocked_until == 0.0
-    meter.enforced = True
-    assert meter.count(1001.0) == 0
-    assert meter.blocked_until == 1301.0
-    assert meter.count(1400.0) == 1199
-    assert METER is not None
 
 
 def test_a_body_that_is_no_json_is_refused(plane: Plane) -> None:
