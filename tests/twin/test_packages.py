@@ -11,6 +11,7 @@ import pytest
 
 from tests.twin.running import ROOT
 from twin import packages
+from twin.pins import Package
 from twin.world import UnableError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_without_a_network_the_missing_package_is_named(tmp_path: Path) -> None:
 
 def test_an_altered_package_is_refused(tmp_path: Path) -> None:
     """An archive whose hash is not the pinned one is never unpacked."""
-    package = packages.Package("@scope/name", "1.0.0", "expected")
+    package = Package("@scope/name", "1.0.0", "expected")
     (tmp_path / "scope-name-1.0.0.tgz").write_bytes(b"something else")
     with pytest.raises(UnableError, match=r"@scope/name 1\.0\.0 from npm is not what was pinned"):
         packages._unpack(package, tmp_path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from twin.cloudflare import accounts, alerting, protection, records, storage, zones
+from twin.cloudflare import accounts, alerting, protection, records, zones
 from twin.cloudflare.access import audit, door, tokens, trail
 from twin.cloudflare.access.door import BASE
 from twin.cloudflare.access.meter import METERS, Meters
@@ -18,21 +18,27 @@ from twin.cloudflare.errors import ApiError, unrouted
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
+from twin.cloudflare.storage import buckets, hyperdrive, namespaces, objects, values
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
-from twin.cloudflare.workers import deployments, identities, scripts, traffic, vault, versions
+from twin.cloudflare.workers import deployments, domains, identities, scripts, traffic, vault, versions
 from twin.route import EFFECT
 
 if TYPE_CHECKING:
     from twin.route import Route
     from twin.world import Engines, Home, Routing
 
+LARGEST = 315 << 20  # bytes of a body: an R2 object may have 300 MiB
 ROUTES: tuple[Route, ...] = (
     *accounts.ROUTES,
     *audit.ROUTES,
     *tokens.ROUTES,
     *zones.ROUTES,
     *records.ROUTES,
-    *storage.ROUTES,
+    *hyperdrive.ROUTES,
+    *namespaces.ROUTES,
+    *values.ROUTES,
+    *buckets.ROUTES,
+    *objects.ROUTES,
     *protection.ROUTES,
     *alerting.ROUTES,
     *identities.ROUTES,
@@ -41,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *scripts.ROUTES,
     *vault.ROUTES,
     *traffic.ROUTES,
+    *domains.ROUTES,
     *projects.ROUTES,
     *uploads.ROUTES,
     *site_deployments.ROUTES,
@@ -56,9 +63,14 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/workers/(workers|scripts)/[^/]+/versions", "workers/versions.py"),
     (r"/accounts/[^/]+/workers/scripts/[^/]+/deployments", "workers/deployments.py"),
     (r"/accounts/[^/]+/workers/workers", "workers/identities.py"),
-    (r"/accounts/[^/]+/workers/(domains|.*schedules)", "workers/traffic.py"),
+    (r"/accounts/[^/]+/workers/(domains|.*domains/)", "workers/domains.py"),
+    (r"/accounts/[^/]+/workers/.*(schedules|routes)", "workers/traffic.py"),
     (r"/accounts/[^/]+/workers", "workers/scripts.py"),
-    (r"/accounts/[^/]+/(hyperdrive|storage|r2)", "storage.py"),
+    (r"/accounts/[^/]+/hyperdrive", "storage/hyperdrive.py"),
+    (r"/accounts/[^/]+/storage/kv/namespaces/[^/]+/", "storage/values.py"),
+    (r"/accounts/[^/]+/storage", "storage/namespaces.py"),
+    (r"/accounts/[^/]+/r2/buckets/[^/]+/objects", "storage/objects.py"),
+    (r"/accounts/[^/]+/r2", "storage/buckets.py"),
     (r"/accounts/[^/]+/(alerting|logpush)", "alerting.py"),
     (r"/accounts/[^/]+/(logs/audit|audit_logs)", "access/audit.py"),
     (r"/(user|accounts/[^/]+)/tokens", "access/tokens.py"),
@@ -104,7 +116,7 @@ async def lacking(request: web.Request) -> web.StreamResponse:
 def app(home: Home, engines: Engines) -> tuple[web.Application, Routing]:
     """Return the API under `/client/v4` and the answers to the edge's questions, both on one store."""
     store = Store(home)
-    application = web.Application(middlewares=[answer], client_max_size=100 * 1024 * 1024)
+    application = web.Application(middlewares=[answer], client_max_size=LARGEST)
     application[STORE] = store
     application[ENGINES] = engines
     application[METERS] = Meters()
@@ -112,4 +124,9 @@ def app(home: Home, engines: Engines) -> tuple[web.Application, Routing]:
     for route in ROUTES:
         application.router.add_route(route.method, BASE + route.path, route.handler)
     application.router.add_route("*", BASE + "/{tail:.*}", lacking)
+
+    async def close(_: web.Application) -> None:
+        store.close()
+
+    application.on_cleanup.append(close)
     return application, StoredRouting(store)

@@ -13,6 +13,8 @@ from aiohttp import web
 
 from twin.cloudflare.errors import ApiError, Json
 from twin.route import EFFECT
+from twin.workerd.kv import KeyValues
+from twin.workerd.objects import Objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,8 @@ class Store:
         self.path: Path = home.state / "cloudflare.json"
         self.blobs: Path = home.state / "cloudflare"
         self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.values = KeyValues(home.state / "kv.sqlite")
+        self.objects = Objects(home.state / "r2.sqlite")
         self.data: Json = {kind: {} for kind in EMPTY}
         if self.path.exists():
             self.data |= json.loads(self.path.read_text(encoding="utf-8"))
@@ -84,6 +88,11 @@ class Store:
         fresh.touch(mode=0o600, exist_ok=True)
         fresh.write_text(json.dumps(self.data, separators=(",", ":")), encoding="utf-8")
         fresh.replace(self.path)
+
+    def close(self) -> None:
+        """Close the files of keys and objects."""
+        self.values.close()
+        self.objects.close()
 
     def put_blob(self, body: bytes, *, key: str | None = None) -> str:
         """Keep bytes under their SHA-256, or under the key that the client computed."""
@@ -144,6 +153,12 @@ ENGINES: web.AppKey[Engines] = web.AppKey("engines")
 def store_of(request: web.Request) -> Store:
     """Return the store of the app that answers this request."""
     return request.app[STORE]
+
+
+def source_of(request: web.Request) -> str:
+    """Return what made this call, by its User-Agent: wrangler asks before it overwrites what another made."""
+    agent = request.headers.get("User-Agent", "").lower()
+    return next((word for word in ("wrangler", "terraform") if word in agent), "api")
 
 
 def changed(request: web.Request, effect: str) -> None:

@@ -153,6 +153,8 @@ def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: 
             value = f"hyperdrive = (designator = {service}, {described})"
         case "kv_namespace":
             value = f"kvNamespace = {service}"
+        case "r2_bucket":
+            value = f"r2Bucket = {service}"
         case "service":
             value = f"service = {service}"
     return value
@@ -167,6 +169,8 @@ def _service(given: dict[str, Any], ways: Ways) -> str | None:
             return f"external = (address = {_text(address)}, tcp = ())"
         case "kv_namespace":
             return _external(ways.twin, {"twin-kv": given["namespace_id"]})
+        case "r2_bucket":
+            return _external(ways.twin, {"twin-r2": given["bucket_name"]})
         case "service":
             return _external(ways.twin, {"twin-service": given["service"]})
         case _:

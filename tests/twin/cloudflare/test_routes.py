@@ -59,7 +59,7 @@ def test_another_account_is_closed(plane: Plane) -> None:
         ("PATCH", "zones/z/settings", "protection.py"),
         ("GET", f"accounts/{ACCOUNT}/alerting/v3/history", "alerting.py"),
         ("POST", f"accounts/{ACCOUNT}/workers/scripts/s/tails", "workers/scripts.py"),
-        ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/keys", "storage.py"),
+        ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/nothing", "storage/values.py"),
         ("POST", "graphql", "routes.py"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json, ok, page, read
-from twin.cloudflare.store import ENGINES, changed, found, now, store_of, version_id
+from twin.cloudflare.store import ENGINES, changed, found, now, source_of, store_of, version_id
 from twin.cloudflare.workers import bindings, versions
 from twin.route import Route
 from twin.world import UnrunnableError
@@ -28,7 +28,7 @@ async def deploy(request: web.Request, worker: Json, parts: list[Json], notes: J
     """Put a deployment on top and wait until the engines serve it; taken back with 10021 when they cannot."""
     deployment: Json = {
         "id": version_id(),
-        "source": "api",
+        "source": source_of(request),
         "strategy": "percentage",
         "author_email": "operator@example.com",
         "created_on": now(),

@@ -45,7 +45,7 @@ async def release(
     request: web.Request, worker: Json, metadata: Json, modules: list[Json], *, strict: bool, trigger: str = "upload"
 ) -> Json:
     """Make a version and send all traffic to it; neither stays when it cannot run."""
-    version = versions.create(store_of(request), worker, metadata, modules, trigger=trigger, strict=strict)
+    version = versions.create(request, worker, metadata, modules, trigger=trigger, strict=strict)
     share = [{"version_id": version["id"], "percentage": 100}]
     try:
         await deployments.deploy(request, worker, share, metadata.get("annotations") or {}, trigger=trigger)

@@ -1,4 +1,4 @@
-"""Lead hosts, paths and times to Workers: routes, custom domains, cron schedules."""
+"""Lead paths and times to Workers: routes and cron schedules. Custom domains are in `domains`."""
 
 from __future__ import annotations
 
@@ -73,88 +73,38 @@ async def delete_route(request: web.Request) -> web.Response:
     return ok({"id": route["id"]})
 
 
-def show_domain(domain: Json) -> Json:
-    """Return a custom domain as the API shows it."""
-    return {key: value for key, value in domain.items() if key != "record"}
+async def put_routes(request: web.Request) -> web.Response:
+    """Replace all routes of a script, in whichever zones they lie: what wrangler sends."""
+    store, sent = store_of(request), await read_any(request)
+    worker = store.worker(request.match_info["script"])
+    if not isinstance(sent, list):
+        raise ApiError(400, 10021, "The body must be a list of routes.")
+    own = {r["pattern"]: r for z in store.zones() for r in z["routes"].values() if r.get("script") == worker["name"]}
+    placed = []
+    for row in sent:
+        zone = zone_of_route(store, row)
+        old = own.get(row["pattern"])
+        check_route(store, zone, row, other_than=old["id"] if old else "")
+        route = old or {"id": object_id(), "pattern": row["pattern"], "script": worker["name"]}
+        placed.append((zone, route))
+    for zone in store.zones():
+        zone["routes"] = {k: r for k, r in zone["routes"].items() if r.get("script") != worker["name"]}
+    for zone, route in placed:
+        zone["routes"][route["id"]] = route
+    changed(request, f"routes of {worker['name']}: {', '.join(row['pattern'] for row in sent) or 'none'}")
+    return ok([{**route, "zone_name": zone["name"]} for zone, route in placed])
 
 
-async def put_domain(request: web.Request) -> web.Response:
-    """Attach a host to a Worker: its read-only proxied record appears; another record there is refused (100117)."""
-    store, body = store_of(request), await read(request)
-    required(body, "hostname", "service")
-    worker = store.worker(body["service"])
-    host = str(body["hostname"]).lower()
-    zone = store.zone(body["zone_id"]) if body.get("zone_id") else store.zone_of(host)
-    if zone is None or store.zone_of(host) is not zone:
-        raise ApiError(400, 100114, f"Hostname '{host}' does not belong to the zone.")
-    domain = next((d for d in store.data["domains"].values() if d["hostname"] == host), None)
-    if domain is None:
-        domain = attach(store, zone, host, override=bool(body.get("override_existing_dns_record")))
-    domain |= {"service": worker["name"], "environment": body.get("environment") or "production"}
-    changed(request, f"custom domain {host} attached to {worker['name']}")
-    return ok(show_domain(domain))
-
-
-def attach(store: Store, zone: Json, host: str, *, override: bool) -> Json:
-    """Create a custom domain with its record, `AAAA 100::`, as the provider does."""
-    clash = [r for r in zone["records"].values() if r["name"] == host and r["type"] in {"A", "AAAA", "CNAME"}]
-    if clash and not override:
-        text = (
-            f"Hostname '{host}' already has externally managed DNS records (A, CNAME, etc). Either delete them, try a "
-            "different hostname, or use the option 'override_existing_dns_record' to override."
-        )
-        raise ApiError(409, 100117, text)
-    for record in clash:
-        del zone["records"][record["id"]]
-    record = {
-        "id": object_id(),
-        "name": host,
-        "type": "AAAA",
-        "content": "100::",
-        "proxiable": True,
-        "proxied": True,
-        "ttl": 1,
-        "settings": {},
-        "meta": {"origin_worker": True, "read_only": True},
-        "comment": None,
-        "tags": [],
-        "created_on": now(),
-        "modified_on": now(),
-    }
-    zone["records"][record["id"]] = record
-    domain: Json = {"id": object_id(), "hostname": host, "cert_id": object_id(), "record": record["id"]}
-    domain |= {"zone_id": zone["id"], "zone_name": zone["name"]}
-    store.data["domains"][domain["id"]] = domain
-    return domain
-
-
-async def list_domains(request: web.Request) -> web.Response:
-    """List custom domains, filtered by hostname, service, zone_id, zone_name, environment."""
-    rows = list(store_of(request).data["domains"].values())
-    for key in ("hostname", "service", "zone_id", "zone_name", "environment"):
-        if key in request.query:
-            rows = [row for row in rows if row[key] == request.query[key]]
-    return ok([show_domain(row) for row in rows])
-
-
-async def get_domain(request: web.Request) -> web.Response:
-    """Show a custom domain."""
-    return ok(show_domain(find_domain(request)))
-
-
-async def delete_domain(request: web.Request) -> web.Response:
-    """Detach a custom domain and remove its record."""
-    store, domain = store_of(request), find_domain(request)
-    del store.data["domains"][domain["id"]]
-    store.zone(domain["zone_id"])["records"].pop(domain["record"], None)
-    changed(request, f"custom domain {domain['hostname']} detached")
-    return ok({"id": domain["id"]})
-
-
-def find_domain(request: web.Request) -> Json:
-    """Return the custom domain of the path; 404 with 100114 (code unconfirmed)."""
-    rows = store_of(request).data["domains"]
-    return found(rows, request.match_info["domain"], 100114, "The requested domain was not found.")
+def zone_of_route(store: Store, row: Json) -> Json:
+    """Return the zone that a route names, or whose name its host ends with; 400 with 10082 (unconfirmed) for none."""
+    required(row, "pattern")
+    host = str(row["pattern"]).split("://")[-1].split("/")[0].removeprefix("*").removeprefix(".")
+    if row.get("zone_id"):
+        return store.zone(row["zone_id"])
+    zone = store.zone_of(str(row.get("zone_name") or host))
+    if zone is None:
+        raise ApiError(400, 10082, f"Could not find zone for `{host}`. Make sure the domain is set up to be proxied.")
+    return zone
 
 
 async def get_schedules(request: web.Request) -> web.Response:
@@ -180,7 +130,6 @@ async def put_schedules(request: web.Request) -> web.Response:
 
 
 ZONE = "/zones/{zone}/workers/routes"
-DOMAINS = "/accounts/{account}/workers/domains"
 CRON = "/accounts/{account}/workers/scripts/{script}/schedules"
 ROUTES = (
     Route("POST", ZONE, post_route, "recorded provider requests"),
@@ -188,10 +137,7 @@ ROUTES = (
     Route("GET", ZONE + "/{route}", get_route, "recorded provider requests"),
     Route("PUT", ZONE + "/{route}", put_route, "recorded provider requests"),
     Route("DELETE", ZONE + "/{route}", delete_route, "recorded provider requests"),
-    Route("PUT", DOMAINS, put_domain, "recorded provider requests"),
-    Route("GET", DOMAINS, list_domains, "official SDK"),
-    Route("GET", DOMAINS + "/{domain}", get_domain, "recorded provider requests"),
-    Route("DELETE", DOMAINS + "/{domain}", delete_domain, "recorded provider requests"),
+    Route("PUT", CRON.replace("schedules", "routes"), put_routes, "wrangler 4.86, run against the twin", "2026-11-28"),
     Route("GET", CRON, get_schedules, "recorded provider requests"),
     Route("PUT", CRON, put_schedules, "recorded provider requests"),
 )

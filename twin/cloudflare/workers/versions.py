@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import BodyPartReader
 
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, unrouted
-from twin.cloudflare.store import changed, found, now, store_of, version_id
+from twin.cloudflare.store import changed, found, now, source_of, store_of, version_id
 from twin.cloudflare.workers import bindings
 from twin.route import Route
 
@@ -26,12 +26,13 @@ TAG_BYTES = 100
 HANDLER = re.compile(r"\b(fetch|scheduled|queue|email|tail|trace)\s*(?:\(|:|=)")
 
 
-def create(store: Store, worker: Json, body: Json, modules: list[Json], *, trigger: str, strict: bool) -> Json:
+def create(request: web.Request, worker: Json, body: Json, modules: list[Json], *, trigger: str, strict: bool) -> Json:
     """Add a version to a Worker and return it as stored.
 
     `body` is the metadata of the upload, `modules` have name, kind and blob. Raises 400 with 10021 when the main
     module is none of them, and what `bindings.accept` raises.
     """
+    store = store_of(request)
     main = body.get("main_module") or body.get("body_part")
     if main not in [module["name"] for module in modules]:
         raise ApiError(400, 10021, f"main_module '{main}' is not among the uploaded modules.")
@@ -45,7 +46,7 @@ def create(store: Store, worker: Json, body: Json, modules: list[Json], *, trigg
         "id": version_id(),
         "number": worker["number"],
         "created_on": now(),
-        "source": "api",
+        "source": source_of(request),
         "annotations": {**notes, "workers/triggered_by": trigger},
         "bindings": taken,
         "main_module": main,
@@ -180,7 +181,7 @@ async def post_resource(request: web.Request) -> web.Response:
         except ValueError:
             raise ApiError(400, 10021, f"module {sent['name']}: content_base64 is not base64") from None
         modules.append(module(store, sent["name"], sent["content_type"], content))
-    version = create(store, worker, body, modules, trigger="version_upload", strict=True)
+    version = create(request, worker, body, modules, trigger="version_upload", strict=True)
     changed(request, f"version {version['id']} of {worker['name']} uploaded")
     return ok(show_resource(store, version, modules=False))
 
@@ -218,7 +219,7 @@ async def post_script(request: web.Request) -> web.Response:
     worker = store.worker(request.match_info["script"])
     metadata, modules = await read_parts(request)
     strict = request.query.get("bindings_inherit") == "strict"
-    version = create(store, worker, metadata, modules, trigger="version_upload", strict=strict)
+    version = create(request, worker, metadata, modules, trigger="version_upload", strict=strict)
     changed(request, f"version {version['id']} of {worker['name']} uploaded")
     return ok(show(version))
 
