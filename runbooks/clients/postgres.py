@@ -64,14 +64,18 @@ class Postgres:
         return urlsplit(self.url).hostname in LOOPBACK
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, snapshot: str | None = None) -> Iterator[Session]:
         """Open a session in which every transaction is read-only, all of it on one snapshot.
 
+        `snapshot` is one that another session exported (`pg_export_snapshot`) and still holds: then both see the same.
         Raises Unreachable when nobody answers or the server says "later".
         """
         with self._connected() as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
+            if snapshot is not None:
+                with _explained(self.where):
+                    connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
             yield Session(connection, self.where)
 
     @contextmanager
@@ -128,7 +132,8 @@ class Session:
     def rows(self, query: LiteralString | sql.Composed, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return every row of a statement. Raises Unreachable when asking again may help, CheckError otherwise."""
         with _explained(self.where):
-            return self.connection.execute(query, parameters).fetchall()
+            # None: a percent sign in a statement without parameters is just that
+            return self.connection.execute(query, parameters or None).fetchall()
 
     def value(self, query: LiteralString | sql.Composed, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - whatever the SQL gives
         """Return the first column of the first row, None when there is no row."""

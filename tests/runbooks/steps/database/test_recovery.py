@@ -38,8 +38,9 @@ class FakeDatabase(Postgres):
     says: list[Server | None] = field(default_factory=list)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, snapshot: str | None = None) -> Iterator[Session]:
         """Answer as the test wants."""
+        assert snapshot is None
         server = self.says[0]
         if server is None:
             message = "nobody answers"

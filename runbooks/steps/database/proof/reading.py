@@ -1,0 +1,164 @@
+"""Read the manifest of a database: on a snapshot of its own, or on the one that a dump is taken from.
+
+`with held(database) as snapshot:` holds one while `pg_dump --snapshot=…` (`snapshot.id`) and
+`read_manifest(database, snapshot=snapshot)` read what it shows, in any order or at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.clients.postgres import sql
+from runbooks.model.errors import CheckError
+from runbooks.steps.database.proof.access import AROUND
+from runbooks.steps.database.proof.contents import PINNED, read_contents
+from runbooks.steps.database.proof.manifest import FORMAT, Form, Kind, Manifest, SequenceValue
+from runbooks.steps.database.proof.schema import MINE, RELATIONS, STRUCTURE
+from runbooks.steps.database.server import look_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runbooks.clients.postgres import Postgres, Session
+
+LINES: Final = re.compile(r"\s*\n\s*")
+JOBS: Final = 2
+"""Connections that read at the same time: more would be felt by the application."""
+
+# The columns that a sequence fills: those that own it, and those whose default asks it.
+SEQUENCES: Final = """
+with filled as (
+  select d.objid as sequence, d.refobjid as "table", d.refobjsubid as "column" from pg_depend d
+   where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+     and d.refobjsubid > 0
+  union
+  select d.refobjid, f.adrelid, f.adnum from pg_depend d join pg_attrdef f on f.oid = d.objid
+   where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass)
+select format('%I.%I', n.nspname, c.relname), pg_sequence_last_value(c.oid), s.seqincrement,
+       has_sequence_privilege(c.oid, 'select') or has_sequence_privilege(c.oid, 'usage'),
+       (select array_agg(format('%s.%I', f."table"::regclass, a.attname) order by 1)
+          from filled f join pg_attribute a on a.attrelid = f."table" and a.attnum = f."column"
+         where f.sequence = c.oid and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+           'numeric'::regtype))
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_sequence s on s.seqrelid = c.oid
+ where {mine} and c.relpersistence <> 't' order by 1
+"""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A snapshot that is held: its id for other sessions, and what is not bound to snapshots.
+
+    Sequences move on in any transaction: those values are from before,
+      so a dump of the snapshot is never behind them.
+    """
+
+    id: str
+    sequences: dict[str, SequenceValue]
+    unchecked: tuple[str, ...]
+
+
+@contextmanager
+def held(database: Postgres) -> Iterator[Snapshot]:
+    """Hold a snapshot for as long as the block runs. It keeps vacuum from cleaning up: do not hold it for days."""
+    with database.reading() as session:
+        found = session.value("select pg_export_snapshot()")
+        session.rows(PINNED)
+        sequences, unchecked = read_sequences(session)
+        yield Snapshot(found, sequences, tuple(unchecked))
+
+
+def read_manifest(
+    database: Postgres,
+    *,
+    snapshot: Snapshot | None = None,
+    form: Form = Form.HASH,
+    jobs: int = JOBS,
+    seconds: float | None = None,
+    contents: bool = True,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Manifest:
+    """Return what a database holds, and what of it could not be read.
+
+    `snapshot` is one that is held (by `held`); without it one is taken. `form` TEXT compares across major versions of
+    PostgreSQL. After `seconds` no further table is begun. `contents` False reads the definitions alone,
+      in less than a
+    second. `report` gets bytes done and bytes in all. Raises Unreachable when the database does not answer.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    if snapshot is None:
+        with held(database) as own:
+            return read_manifest(
+                database, snapshot=own, form=form, jobs=jobs, seconds=seconds, contents=contents, report=report
+            )
+    with database.reading(snapshot=snapshot.id) as session:
+        session.rows(PINNED)
+        server = look_at(session)
+        lsn = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end"
+        name, place = session.rows(f"select current_database(), ({lsn})::text")[0]
+        objects, unchecked = read_objects(session)
+    if contents:
+        tables, blobs, unread = read_contents(database, snapshot.id, form=form, jobs=jobs, until=until, report=report)
+    else:
+        tables, blobs, unread = {}, None, ["rows of all tables: only definitions were read"]
+    return Manifest(
+        format=FORMAT,
+        at=server.now,
+        database=name,
+        server=server,
+        lsn=place,
+        form=form,
+        tables=tables,
+        sequences=snapshot.sequences,
+        large_objects=blobs,
+        objects=objects,
+        unchecked=(*snapshot.unchecked, *unchecked, *unread),
+    )
+
+
+def read_objects(session: Session) -> tuple[dict[Kind, dict[str, str]], list[str]]:
+    """Return the definition of every object by kind and name, and the kinds that could not be read."""
+    objects: dict[Kind, dict[str, str]] = {}
+    unchecked = []
+    for kind, query in (STRUCTURE | AROUND).items():
+        if kind is Kind.CRON and not _has_cron(session):
+            continue
+        try:
+            with session.attempt():
+                found = session.rows(sql.SQL(query).format(mine=MINE, relations=RELATIONS))
+        except CheckError as error:
+            unchecked.append(f"every {kind}: {str(error).partition(': ')[2]}")
+        else:
+            objects[kind] = {name: LINES.sub(" ", definition or "").strip() for name, definition in sorted(found)}
+    return objects, unchecked
+
+
+def read_sequences(session: Session) -> tuple[dict[str, SequenceValue], list[str]]:
+    """Return every sequence's last value beside the largest one in its columns, and what could not be told."""
+    sequences, unchecked = {}, []
+    for label, last, step, readable, columns in session.rows(sql.SQL(SEQUENCES).format(mine=MINE)):
+        if not readable:
+            unchecked.append(f"sequence {label}: our role may not read it")
+            continue
+        largest: list[int] = []
+        for column in columns or ():
+            table, _, name = column.rpartition(".")
+            query = f"select {'max' if step > 0 else 'min'}({name}) from {table}"  # noqa: S608 - quoted by the server
+            try:
+                with session.attempt():
+                    value = session.value(query)
+            except CheckError as error:
+                unchecked.append(f"largest {column}: {str(error).partition(': ')[2]}")
+            else:
+                largest += [] if value is None else [int(value)]
+        extreme = (max if step > 0 else min)(largest, default=None)
+        sequences[label] = SequenceValue(last, extreme, step, tuple(columns or ()))
+    return sequences, unchecked
+
+
+def _has_cron(session: Session) -> bool:
+    return bool(session.value("select to_regclass('cron.job') is not null"))
