@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 LINES: Final = re.compile(r"\s*\n\s*")
 JOBS: Final = 2
 """Connections that read at the same time: more would be felt by the application."""
+
+PLACE: Final = """
+select current_database(),
+       (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text
+"""
 
 # The columns that a sequence fills: those that own it, and those whose default asks it.
 SEQUENCES: Final = """
@@ -90,21 +95,17 @@ def read_manifest(
     second. `report` gets bytes done and bytes in all. Raises Unreachable when the database does not answer.
     """
     until = None if seconds is None else time.monotonic() + seconds
-    if snapshot is None:
-        with held(database) as own:
-            return read_manifest(
-                database, snapshot=own, form=form, jobs=jobs, seconds=seconds, contents=contents, report=report
-            )
-    with database.reading(snapshot=snapshot.id) as session:
-        session.rows(PINNED)
-        server = look_at(session)
-        lsn = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end"
-        name, place = session.rows(f"select current_database(), ({lsn})::text")[0]
-        objects, unchecked = read_objects(session)
-    if contents:
-        tables, blobs, unread = read_contents(database, snapshot.id, form=form, jobs=jobs, until=until, report=report)
-    else:
-        tables, blobs, unread = {}, None, ["rows of all tables: only definitions were read"]
+    with ExitStack() as own:
+        shown = snapshot or own.enter_context(held(database))
+        with database.reading(snapshot=shown.id) as session:
+            session.rows(PINNED)
+            server = look_at(session)
+            name, place = session.rows(PLACE)[0]
+            objects, unchecked = read_objects(session)
+        if contents:
+            tables, blobs, unread = read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report)
+        else:
+            tables, blobs, unread = {}, None, ["rows of all tables: only definitions were read"]
     return Manifest(
         format=FORMAT,
         at=server.now,
@@ -113,10 +114,10 @@ def read_manifest(
         lsn=place,
         form=form,
         tables=tables,
-        sequences=snapshot.sequences,
+        sequences=shown.sequences,
         large_objects=blobs,
         objects=objects,
-        unchecked=(*snapshot.unchecked, *unchecked, *unread),
+        unchecked=(*shown.unchecked, *unchecked, *unread),
     )
 
 
