@@ -30,6 +30,7 @@ LINES: Final = re.compile(r"\s*\n\s*")
 JOBS: Final = 2
 """Connections that read at the same time: more would be felt by the application."""
 
+UNREAD: Final = "rows of all tables: only definitions were read"
 PLACE: Final = """
 select current_database(),
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text
@@ -102,10 +103,9 @@ def read_manifest(
             server = look_at(session)
             name, place = session.rows(PLACE)[0]
             objects, unchecked = read_objects(session)
-        if contents:
-            tables, blobs, unread = read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report)
-        else:
-            tables, blobs, unread = {}, None, ["rows of all tables: only definitions were read"]
+        found = (
+            read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report) if contents else None
+        )
     return Manifest(
         format=FORMAT,
         at=server.now,
@@ -113,11 +113,11 @@ def read_manifest(
         server=server,
         lsn=place,
         form=form,
-        tables=tables,
+        tables=found[0] if found else {},
         sequences=shown.sequences,
-        large_objects=blobs,
+        large_objects=found[1] if found else None,
         objects=objects,
-        unchecked=(*shown.unchecked, *unchecked, *unread),
+        unchecked=(*shown.unchecked, *unchecked, *(found[2] if found else [UNREAD])),
     )
 
 
