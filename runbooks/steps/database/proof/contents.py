@@ -58,6 +58,14 @@ class Piece(NamedTuple):
     bytes: int
 
 
+class Contained(NamedTuple):
+    """What a database contains: every table, the large objects, and what was not read, a line each."""
+
+    tables: dict[str, Contents]
+    large_objects: Contents | None
+    unread: tuple[str, ...]
+
+
 @dataclass
 class Reading:
     """What was read so far, by table; and the tables that were not, with the reason."""
@@ -80,8 +88,8 @@ def read_contents(
     jobs: int,
     until: float | None,
     report: Callable[[int, int], None],
-) -> tuple[dict[str, Contents], Contents | None, list[str]]:
-    """Return every table's contents, those of the large objects, and what was not read, a line each.
+) -> Contained:
+    """Return every table's contents, those of the large objects, and what was not read.
 
     `until` is a monotonic instant after which nothing new is begun; `report` gets bytes done and bytes in all.
     """
@@ -98,7 +106,7 @@ def read_contents(
         fresh = found.contents(label) == found.contents(label + QUERY) if label in views else None
         tables[label] = found.contents(label, fresh=fresh)
     blobs = found.contents(LARGE_OBJECTS) if LARGE_OBJECTS in found.rows else None
-    return tables, blobs, unchecked
+    return Contained(tables, blobs, tuple(unchecked))
 
 
 QUERY: Final = ": its query"

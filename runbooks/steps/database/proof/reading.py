@@ -16,7 +16,7 @@ import msgspec
 from runbooks.clients.postgres import sql
 from runbooks.model.errors import CheckError
 from runbooks.steps.database.proof.access import AROUND
-from runbooks.steps.database.proof.contents import PINNED, read_contents
+from runbooks.steps.database.proof.contents import PINNED, Contained, read_contents
 from runbooks.steps.database.proof.manifest import FORMAT, Form, Kind, Manifest, SequenceValue
 from runbooks.steps.database.proof.schema import MINE, RELATIONS, STRUCTURE
 from runbooks.steps.database.server import look_at
@@ -30,7 +30,7 @@ LINES: Final = re.compile(r"\s*\n\s*")
 JOBS: Final = 2
 """Connections that read at the same time: more would be felt by the application."""
 
-UNREAD: Final = "rows of all tables: only definitions were read"
+ONLY_DEFINITIONS: Final = Contained({}, None, ("rows of all tables: only definitions were read",))
 PLACE: Final = """
 select current_database(),
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text
@@ -91,9 +91,8 @@ def read_manifest(
     """Return what a database holds, and what of it could not be read.
 
     `snapshot` is one that is held (by `held`); without it one is taken. `form` TEXT compares across major versions of
-    PostgreSQL. After `seconds` no further table is begun. `contents` False reads the definitions alone,
-      in less than a
-    second. `report` gets bytes done and bytes in all. Raises Unreachable when the database does not answer.
+    PostgreSQL. After `seconds` no further table is begun. Without `contents`, only definitions. `report` gets bytes
+    done and bytes in all. Raises Unreachable when the database does not answer.
     """
     until = None if seconds is None else time.monotonic() + seconds
     with ExitStack() as own:
@@ -103,9 +102,9 @@ def read_manifest(
             server = look_at(session)
             name, place = session.rows(PLACE)[0]
             objects, unchecked = read_objects(session)
-        found = (
-            read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report) if contents else None
-        )
+        found = ONLY_DEFINITIONS
+        if contents:
+            found = read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report)
     return Manifest(
         format=FORMAT,
         at=server.now,
@@ -113,11 +112,11 @@ def read_manifest(
         server=server,
         lsn=place,
         form=form,
-        tables=found[0] if found else {},
+        tables=found.tables,
         sequences=shown.sequences,
-        large_objects=found[1] if found else None,
+        large_objects=found.large_objects,
         objects=objects,
-        unchecked=(*shown.unchecked, *unchecked, *(found[2] if found else [UNREAD])),
+        unchecked=(*shown.unchecked, *unchecked, *found.unread),
     )
 
 
