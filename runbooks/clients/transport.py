@@ -20,11 +20,14 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import stamina
+import stamina.instrumentation
 
 from runbooks.model.errors import ActRefused, AnswerLost, CheckError, Refused, Unreachable
 
 if TYPE_CHECKING:
     from runbooks.model.reconciliation import Write
+
+stamina.instrumentation.set_on_retry_hooks([])  # retries are told by the steps, not by a log
 
 T = TypeVar("T")
 

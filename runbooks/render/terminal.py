@@ -5,13 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO
-
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 from runbooks.render.wording import brief, span
 
@@ -21,18 +15,12 @@ if TYPE_CHECKING:
     from runbooks.engine.outcome import Outcome
     from runbooks.engine.plan import Plan
     from runbooks.engine.step import Evidence
+    from runbooks.render.screen import Screen
 
-EFFECT_STYLE = {"reads": "cyan", "changes": "yellow", "destroys": "bold red"}
-STATUS_STYLE = {
-    "held": "green",
-    "already so": "green",
-    "undone": "yellow",
-    "failed": "bold red",
-    "paused": "bold yellow",
-}
-OUTCOME_STYLE = {**STATUS_STYLE, "done": "bold green", "planned": "cyan"}
-OUTCOME_STYLE |= dict.fromkeys(("unproven", "taken back"), "bold red")
-MARK = {"failed": "✗", "paused": "■"}
+Parts: TypeAlias = "list[tuple[str, str]]"
+"""One line, as texts with the style of each: an effect, a status, or a style of the screen's library."""
+FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Variables by which an environment says that what reads our output can show colours (rich's documentation)."""
 TOLD_AT_THE_END = ("failed", "paused")
 """Statuses whose reason stands whole below the steps: not cut to a cell beside its step as well."""
 WORTH_A_LINE = 3.0  # seconds; a step expected to take longer says that it started, also without a live screen
@@ -88,11 +76,11 @@ class Terminal:
         redact: Callable[[str], str] = str,
         answers: TextIO = sys.stdin,
     ) -> None:
-        self._console = Console(file=stream, _environ=environ, highlight=False)
+        self._stream = stream
+        self._screen = _screen_of(stream, environ)
         self._redact = redact
         self._answers = answers
         self._lines: dict[str, Line] = {}
-        self._live: Live | None = None
         self._last_progress = 0.0
 
     def plan(self, plan: Plan) -> None:
@@ -132,8 +120,8 @@ class Terminal:
         """Mark a step as running. `index` counts from 1."""
         line = self._line(step)
         line.begun, line.status = time.monotonic(), ""
-        if self._console.is_terminal:
-            self._draw()
+        if self._live:
+            self._live.draw(self._lines)
         elif line.expect >= WORTH_A_LINE:
             self._print(f"[{index}/{total}] {line.title} … about {span(line.expect)}")
 
@@ -141,7 +129,7 @@ class Terminal:
         """Show units done of units in all."""
         line = self._line(step)
         line.units = (done, total)
-        if not self._console.is_terminal and time.monotonic() - self._last_progress >= PROGRESS_EVERY:
+        if not self._live and time.monotonic() - self._last_progress >= PROGRESS_EVERY:
             self._last_progress = time.monotonic()
             self._print(f"      {line.title}: {done} of {total}")
 
@@ -150,10 +138,10 @@ class Terminal:
         line = self._line(step)
         line.status, line.seconds = status, seconds
         line.seen = "" if status in TOLD_AT_THE_END else self._redact(brief(evidence))
-        if not self._console.is_terminal:
+        if not self._live:
             seen = f"  ({line.seen})" if line.seen else ""
             place = f"[{list(self._lines).index(step.name) + 1}/{len(self._lines)}]"
-            self._print(f"{place} {line.title}: {status}, {span(seconds)}{seen}", STATUS_STYLE.get(status, ""))
+            self._print(f"{place} {line.title}: {status}, {span(seconds)}{seen}", status)
 
     def note(self, text: str) -> None:
         """Print one line beside the steps."""
@@ -162,10 +150,9 @@ class Terminal:
     def closed(self, outcome: Outcome) -> None:
         """Print how the run ended, why, and where its journal lies."""
         self.end()
-        style = OUTCOME_STYLE.get(outcome.status, "")
-        self._print(f"{outcome.status}  in {span(outcome.seconds)}", style)
+        self._print(f"{outcome.status}  in {span(outcome.seconds)}", outcome.status)
         if outcome.text:
-            self._print(outcome.text, style)
+            self._print(outcome.text, outcome.status)
         if outcome.journal is not None:
             self._print(f"Journal  {outcome.journal}")
 
@@ -176,15 +163,12 @@ class Terminal:
 
     def end(self) -> None:
         """Stop drawing: what is printed from now on stands below the steps."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._screen is not None:
+            self._screen.end()
 
     def _number(self, lines: Iterable[Line]) -> None:
         for number, line in enumerate(lines, 1):
-            text = Text(f"  {number:>2}  ")
-            text.append(f"{line.effect:<9}", style=EFFECT_STYLE.get(line.effect, ""))
-            self._print(text.append(line.title))
+            self._write([(f"  {number:>2}  ", ""), (f"{line.effect:<9}", line.effect), (line.title, "")])
 
     def _line(self, step: Shown) -> Line:
         return self._lines.setdefault(step.name, self._new(step))
@@ -192,41 +176,32 @@ class Terminal:
     def _new(self, step: Shown) -> Line:
         return Line(self._redact(step.title), step.effect, step.expect)
 
-    def _print(self, text: str | Text, style: str = "", end: str = "\n") -> None:
-        shown = Text(self._redact(text), style=style) if isinstance(text, str) else text
-        # Whole lines: the terminal itself breaks long ones, so that what is copied from it has no breaks inside.
-        self._console.print(shown, soft_wrap=True, end=end)
+    @property
+    def _live(self) -> Screen | None:
+        """Return the screen if steps can be drawn on it."""
+        return self._screen if self._screen and self._screen.is_live else None
 
-    def _draw(self) -> None:
-        if self._live is None:
-            self._live = Live(get_renderable=self._screen, console=self._console, refresh_per_second=8)
-            self._live.start()
+    def _print(self, text: str, style: str = "", end: str = "\n") -> None:
+        self._write([(self._redact(text), style)], end)
 
-    def _screen(self) -> RenderableType:
-        table = Table.grid(padding=(0, 1))
-        for line in self._lines.values():
-            table.add_row(*_row(line))
-        return table
+    def _write(self, parts: Parts, end: str = "\n") -> None:
+        if self._screen is not None:
+            self._screen.print(parts, end)
+        else:
+            self._stream.write("".join(text for text, _ in parts) + end)
+            self._stream.flush()
+
+
+def _screen_of(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
+    """Return a screen where there is a terminal, or something that wants to be taken for one."""
+    if not stream.isatty() and not any(environ.get(name) for name in FORCED):
+        return None
+    from runbooks.render.screen import Screen  # noqa: PLC0415 - its library is loaded only by who can see it
+
+    return Screen(stream, environ)
 
 
 def _range(between: tuple[float, float] | None) -> str:
     """Return from when to when it was in past runs, nothing where they say nothing."""
     least, most = map(span, between or (0.0, 0.0))
     return "" if least == most else f" (in past runs {least} to {most})"
-
-
-def _row(line: Line) -> tuple[RenderableType, ...]:
-    """Return mark, title, time, status or expected time, and what was seen or how far it is."""
-    if line.status:
-        style = STATUS_STYLE.get(line.status, "")
-        seen = Text(line.seen, style="dim", overflow="ellipsis", no_wrap=True)
-        title = Text(line.title, style=EFFECT_STYLE.get(line.effect, ""))
-        mark = Text(MARK.get(line.status, "✓"), style=style)
-        return mark, title, Text(span(line.seconds)), Text(line.status, style=style), seen
-    expected = f"~{span(line.expect)}"
-    if line.begun is None:
-        return Text(" "), Text(line.title, style="dim"), Text(""), Text(expected, style="dim"), Text("")
-    done, total = line.units or (0, 0)
-    bar: RenderableType = ProgressBar(total=total, completed=done, width=24) if total else Text("")
-    title = Text(line.title, style=EFFECT_STYLE.get(line.effect, ""))
-    return Text("▸"), title, Text(span(time.monotonic() - line.begun)), Text(f"of {expected}"), bar

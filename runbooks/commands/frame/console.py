@@ -14,16 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import stamina.instrumentation
 
-from runbooks.clients import supabase
-from runbooks.clients.cloudflare import Cloudflare, explain
-from runbooks.clients.edge import Edge
-from runbooks.clients.postgres import Postgres
-from runbooks.clients.postgres_programs import Programs
-from runbooks.clients.pulumi import Pulumi
-from runbooks.clients.supabase import Supabase
-from runbooks.clients.transport import Transport
 from runbooks.commands.frame.homes import open_home, signer_of
 from runbooks.commands.frame.shelf import SHELF
 from runbooks.engine.asking import approved
@@ -38,6 +29,13 @@ from runbooks.render.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.edge import Edge
+    from runbooks.clients.postgres import Postgres
+    from runbooks.clients.postgres_programs import Programs
+    from runbooks.clients.pulumi import Pulumi
+    from runbooks.clients.supabase import Supabase
+    from runbooks.clients.transport import Transport
     from runbooks.commands.frame import Flags
     from runbooks.engine.signals import Stop
     from runbooks.engine.step import Book
@@ -47,10 +45,12 @@ RECENT: Final = 20
 
 
 class Console:
-    """What a command works with. Clients are made when first asked for; a dry run's clients refuse to write."""
+    """What a command works with. Clients are made, and their libraries loaded, when first asked for.
+
+    A dry run's clients refuse to write.
+    """
 
     def __init__(self, flags: Flags, *, root: Path, environ: Mapping[str, str], stop: Stop | None = None) -> None:
-        stamina.instrumentation.set_on_retry_hooks([])  # retries are told by the steps, not by a log
         self.flags = flags
         self.environ = environ
         argument = flags.stack
@@ -76,6 +76,8 @@ class Console:
     @cached_property
     def cloudflare(self) -> Cloudflare:
         """Return the way to Cloudflare. Raises Refused without its token."""
+        from runbooks.clients.cloudflare import Cloudflare, explain
+
         stack = self.settings.stack
         transport = self.transport("Cloudflare", stack.base_url, "CLOUDFLARE_API_TOKEN")
         transport.explain = explain
@@ -84,6 +86,8 @@ class Console:
     @cached_property
     def edge(self) -> Edge:
         """Return the way that users take."""
+        from runbooks.clients.edge import Edge
+
         edge = Edge(self.settings.stack.endpoints.edge, read_only=self.flags.dry_run)
         self._open.callback(edge.close)
         return edge
@@ -91,11 +95,15 @@ class Console:
     @cached_property
     def postgres(self) -> Postgres:
         """Return the way to the database. Raises Refused without its URL."""
+        from runbooks.clients.postgres import Postgres
+
         return Postgres(self.settings.require("EMS_DATABASE_URL"), read_only=self.flags.dry_run)
 
     @cached_property
     def pulumi(self) -> Pulumi:
         """Return the way to make the program real: the twin's own for a stack on loopback, else the CLI."""
+        from runbooks.clients.pulumi import Pulumi
+
         settings = self.settings
         return Pulumi(
             stack=settings.name,
@@ -110,19 +118,25 @@ class Console:
     @cached_property
     def supabase(self) -> Supabase:
         """Return the way to the project. Raises Refused without its token."""
+        from runbooks.clients.supabase import Supabase, explain
+
         stack = self.settings.stack
         transport = self.transport("Supabase", stack.endpoints.supabase, "SUPABASE_ACCESS_TOKEN")
-        transport.explain = supabase.explain
+        transport.explain = explain
         return Supabase(transport, stack.database.project)
 
     @cached_property
     def programs(self) -> Programs:
         """Return the way into the database, and PostgreSQL's programs for it. Raises Refused without its URL."""
+        from runbooks.clients.postgres_programs import Programs
+
         environment = {name: value for name, value in self.environ.items() if name not in VARIABLES}
         return Programs(self.postgres, self.settings.root, environment)
 
     def transport(self, provider: str, base_url: str, variable: str) -> Transport:
         """Return a door to a provider with the token of this environment variable. Raises Refused without it."""
+        from runbooks.clients.transport import Transport
+
         settings = self.settings
         if is_local(settings.stack) and not settings.environment.get(variable):
             message = f"Stack {settings.name}: expected its twin to run, {settings.twin_state} holds none."

@@ -1,12 +1,13 @@
-"""Every book by the name under which a journal remembers it, made from its arguments as the journal holds them."""
+"""Every book by the name under which a journal remembers it, made from its arguments as the journal holds them.
+
+A book is imported when it is opened: an operator who rolls back does not wait for what only a restore needs.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-
-from runbooks import deploy, restore, rollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ Maker: TypeAlias = "Callable[[Console, Mapping[str, Any]], Book[Any]]"
 
 
 def _deploy(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import deploy
+
     return deploy.book(
         console.settings,
         console.cloudflare,
@@ -30,6 +33,8 @@ def _deploy(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 
 
 def _rollback(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import rollback
+
     return rollback.book(
         console.settings,
         console.cloudflare,
@@ -41,6 +46,8 @@ def _rollback(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 
 
 def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import restore
+
     return restore.book(
         console.settings,
         console.cloudflare,
@@ -53,4 +60,4 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     )
 
 
-SHELF: Final[Mapping[str, Maker]] = {deploy.NAME: _deploy, restore.NAME: _restore, rollback.NAME: _rollback}
+SHELF: Final[Mapping[str, Maker]] = {"deploy": _deploy, "restore": _restore, "rollback": _rollback}
