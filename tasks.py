@@ -2,8 +2,16 @@
 
 from invoke import Collection
 
-from runbooks.commands import check, deploy, drill, postmortem, restore, rollback, runs, twin
+from runbooks.commands import backup, check, deploy, drill, postmortem, restore, rollback, runs, twin
 
 namespace = Collection(
-    check.check, deploy.deploy, drill.drill, postmortem.postmortem, restore.restore, rollback.rollback, runs, twin
+    backup,
+    check.check,
+    deploy.deploy,
+    drill.drill,
+    postmortem.postmortem,
+    restore.restore,
+    rollback.rollback,
+    runs,
+    twin,
 )

@@ -13,7 +13,7 @@ UrlPath = Annotated[str, Meta(pattern=r"^/")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
 Seconds = Annotated[float, Meta(gt=0)]
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-"""An Ed25519 public key in base64."""
+"""An Ed25519 or X25519 public key in base64."""
 BookName = Literal["deploy", "restore", "rollback"]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Arguments = tuple[str, ...]
@@ -80,3 +80,27 @@ class Alerts(Frozen, frozen=True):
     webhook: Url | None = None
     health_check_seconds: Annotated[int, Meta(ge=5, le=3600)] | None = None
     policies: tuple[Policy, ...] = ()
+
+
+class Keep(Frozen, frozen=True):
+    """How many own backups stay: the newest of each of so many days, weeks (ISO 8601) and months."""
+
+    daily: Annotated[int, Meta(ge=1)] = 7
+    weekly: Annotated[int, Meta(ge=0)] = 4
+    monthly: Annotated[int, Meta(ge=0)] = 12
+
+
+class Backups(Frozen, frozen=True):
+    """Own backups of the database: where they lie, for how long, and how old the newest and its proof may be.
+
+    `store` is a folder or `s3://bucket/prefix?endpoint=…&region=…`, by default `dumps` below the ops home. `encryption`
+    is the X25519 public key of whoever may read them. `without` are patterns of tables (`schema.table`, `schema.*`)
+    that are left out on purpose.
+    """
+
+    store: str | None = None
+    keep: Keep = Keep()
+    newest_hours: Annotated[float, Meta(gt=0)] = 26.0
+    proof_days: Annotated[float, Meta(gt=0)] = 7.0
+    encryption: PublicKey | None = None
+    without: tuple[str, ...] = ()

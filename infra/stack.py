@@ -13,6 +13,7 @@ from msgspec import Meta, field
 from infra.shapes import (
     Alerts,
     Arguments,
+    Backups,
     BookName,
     Bucket,
     Frozen,
@@ -251,3 +252,4 @@ class Stack(Frozen, frozen=True):
     protection: Protection = Protection()
     buckets: tuple[Bucket, ...] = ()
     alerts: Alerts = Alerts()
+    backups: Backups = Backups()

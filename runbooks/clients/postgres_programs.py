@@ -72,21 +72,32 @@ class Programs:
             self.run_script(script)
 
     def dump(
-        self, into: Path, *, without: Iterable[str] = (), report: Callable[[int], None] = lambda _files: None
+        self,
+        into: Path,
+        *,
+        without: Iterable[str] = (),
+        snapshot: str = "",
+        report: Callable[[int, int], None] = lambda _files, _bytes: None,
     ) -> None:
         """Copy the database into a new folder `into` (pg_dump's directory format), on one snapshot.
 
-        `without` are tables (`schema.table`, quoted as in SQL) that are left out. `report` gets the number of files.
-        Raises Refused where no program fits the server, Unreachable and ActError with its words.
+        `without` are tables (`schema.table`, quoted as in SQL) that are left out; `snapshot` is one that another
+        session has exported. `report` gets the number of files and their bytes. It is for the caller to put the files
+        on disk. Raises Refused where no program fits the server, Unreachable and ActError with its words.
         """
-        arguments = ["--format=directory", f"--jobs={JOBS}", "--compress=gzip:1", "--no-password", f"--file={into}"]
-        arguments += [f"--exclude-table={table}" for table in without]
-        self._run(
-            "pg_dump",
-            arguments,
-            what="copying the database",
-            watch=lambda: report(len(list(into.glob("*.dat*"))) if into.is_dir() else 0),
-        )
+        arguments = ["--format=directory", f"--jobs={JOBS}", "--compress=gzip:1", "--no-password", "--no-sync"]
+        arguments += [f"--file={into}", *(f"--exclude-table={table}" for table in without)]
+        arguments += [f"--snapshot={snapshot}"] if snapshot else []
+
+        def watch() -> None:
+            sizes = [file.stat().st_size for file in into.glob("*.dat*")] if into.is_dir() else []
+            report(len(sizes), sum(sizes))
+
+        self._run("pg_dump", arguments, what="copying the database", watch=watch)
+
+    def version(self, name: str) -> str:
+        """Return the version that a program says it has: `18.6`. Raises as `find` does."""
+        return _version(self.find(name))
 
     def contents(self, dump: Path) -> tuple[str, ...]:
         """Return the table of contents of a dump in directory format, a line an object, its owner last.
@@ -167,6 +178,10 @@ def _installed(name: str, search: str) -> list[Path]:
 
 def _major(program: Path) -> int:
     """Return the major version that a program says it has, 0 when it says none."""
+    return int(_version(program).partition(".")[0] or 0)
+
+
+def _version(program: Path) -> str:
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
-    found = re.search(r"(\d+)(?:\.\d+)*", done.stdout)
-    return int(found[1]) if found else 0
+    found = re.search(r"\d+(?:\.\d+)*", done.stdout)
+    return found[0] if found else ""

@@ -46,6 +46,9 @@ class Bucket:
     without TLS. Every failure is an OSError; a ConnectionError when the store did not answer, or not sensibly.
     """
 
+    patience = timedelta(seconds=10)
+    """How long one request may take."""
+
     def __init__(
         self,
         bucket: str,
@@ -66,14 +69,14 @@ class Bucket:
         client: ClientConfig = {
             "allow_http": urlsplit(endpoint or "").scheme == "http",
             "connect_timeout": timedelta(seconds=3),
-            "timeout": timedelta(seconds=10),
+            "timeout": self.patience,
         }
         self._store = S3Store(
             bucket,
             prefix=prefix or None,
             config=config,
             client_options=client,
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+            retry_config={"max_retries": 2, "retry_timeout": self.patience},
         )
 
     def where(self, name: str) -> str:
@@ -82,15 +85,15 @@ class Bucket:
 
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder: objects and prefixes."""
-        with _told():
-            found = obstore.list_with_delimiter(self._store, folder)
+        with told():
+            found = obstore.list_with_delimiter(self._store, folder or None)
         paths = [*found["common_prefixes"], *(item["path"] for item in found["objects"])]
         return sorted({path.rpartition("/")[2] for path in paths})
 
     def exists(self, name: str) -> bool:
         """Ask for the head of the object."""
         try:
-            with _told():
+            with told():
                 obstore.head(self._store, name)
         except FileNotFoundError:
             return False
@@ -99,7 +102,7 @@ class Bucket:
     def get(self, name: str) -> bytes | None:
         """Return the object's bytes."""
         try:
-            with _told():
+            with told():
                 return obstore.get(self._store, name).bytes().to_bytes()
         except FileNotFoundError:
             return None
@@ -107,7 +110,7 @@ class Bucket:
     def put_new(self, name: str, content: bytes) -> bool:
         """Put it if absent. Where there is one with this very content it was us: the answer to a put was lost."""
         try:
-            with _told():
+            with told():
                 obstore.put(self._store, name, content, mode="create", use_multipart=False)
         except FileExistsError:
             return self.get(name) == content
@@ -115,7 +118,7 @@ class Bucket:
 
     def replace(self, name: str, content: bytes) -> None:
         """Put it over what is there."""
-        with _told():
+        with told():
             obstore.put(self._store, name, content, use_multipart=False)
 
     def claim_log(self, name: str) -> bool:
@@ -124,7 +127,7 @@ class Bucket:
 
     def abandon_log(self, name: str) -> None:
         """Delete the object that stands before its entries."""
-        with _told():
+        with told():
             obstore.delete(self._store, _entry(name, CLAIM))
 
     def read_log(self, name: str) -> bytes:
@@ -142,7 +145,7 @@ class Bucket:
 
     def _entries(self, name: str) -> list[tuple[int, int]]:
         """Return the numbers of a log's entries and their sizes in bytes."""
-        with _told():
+        with told():
             found = [item for page in obstore.list(self._store, name) for item in page]
         sizes = {item["path"].rpartition("/")[2]: item["size"] for item in found}
         entries = [(int(number), size) for number, size in sizes.items() if NUMBER.fullmatch(number)]
@@ -176,7 +179,7 @@ def _written_to(where: str) -> FileExistsError:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turn what the store's library raises into the OSError that says the same in one line."""
     try:
         yield

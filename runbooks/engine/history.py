@@ -15,7 +15,7 @@ from runbooks.engine.step import Effect, Json
 from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from runbooks.engine.outcome import Commands
     from runbooks.engine.record.home import Home
@@ -157,8 +157,8 @@ def usual_seconds(home: Home, book: str) -> dict[str, Usual]:
     return {name: Usual(min(seconds), median(seconds), max(seconds)) for name, seconds in seen.items()}
 
 
-def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummary:
-    """Return what is to be said about one run; `live` is the id of the run whose process is at work now."""
+def summary(home: Home, run: str, *, live: Collection[str], commands: Commands) -> RunSummary:
+    """Return what is to be said about one run; `live` are the ids of the runs whose processes are at work now."""
     where = home.where(journal_of(run))
     try:
         entries = entries_of(home, run)
@@ -167,7 +167,7 @@ def summary(home: Home, run: str, *, live: str, commands: Commands) -> RunSummar
     told = past(entries)
     if told is None:
         return RunSummary(run=run, status="not begun", journal=where)
-    status = told.status or ("running" if run == live else "unfinished")
+    status = told.status or ("running" if run in live else "unfinished")
     go_on = commands.undo(run) if told.undoing or status == "unproven" else commands.resume(run)
     opened = told.opened
     return RunSummary(

@@ -57,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     estimate: float
     between: tuple[float, float] | None = None
     otherwise: tuple[PlannedStep, ...] = ()
+    lease: str = ""
+    """The lease that is taken, where it is not the stack's own."""
 
     @property
     def every_step(self) -> tuple[PlannedStep, ...]:
@@ -112,6 +114,7 @@ def draft(
         estimate=sum(line.expect for line in lines),
         between=(sum(least for least, _, _ in took), sum(most for _, _, most in took)),
         otherwise=tuple(planned(step, expect=step.expect) for step in otherwise),
+        lease=f"{stack}.{book.lease}" if book.lease else "",
     )
     clean = redact.json(plan)
     return Draft(msgspec.convert(clean, Plan), steps, otherwise, known, hidden=redact.json(known) != known)

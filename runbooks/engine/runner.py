@@ -188,9 +188,9 @@ class Runner:
 
     def runs(self, *, newest: int | None = None) -> list[RunSummary]:
         """Return what is to be said about each run of this home, or of the `newest` so many; oldest first."""
-        holder = current(self.home, self.stack)
-        at_work = holder is not None and not holder.released and not dead(holder, now=self._clock())
-        live = holder.run if holder is not None and at_work else ""
+        leases = [name for name in self.home.names("leases") if f"{name}.".startswith(f"{self.stack}.")]
+        holders = [holder for holder in (current(self.home, name) for name in leases) if holder is not None]
+        live = {one.run for one in holders if not one.released and not dead(one, now=self._clock())}
         chosen = self.home.names(RUNS)[-newest:] if newest else self.home.names(RUNS)
         return [summary(self.home, run, live=live, commands=self._commands) for run in chosen]
 

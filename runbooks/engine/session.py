@@ -265,7 +265,7 @@ def _leased(work: Work, run: str, *, home: Home, stack: str, actor: str, desk: D
     try:
         return take(
             home,
-            stack,
+            work.plan.lease or stack,
             actor=actor,
             run=run,
             take_over=work.consent.take_over,

@@ -116,6 +116,7 @@ class Book(Generic[FactsT]):
     `after_undo` gives the reading steps that prove the old state once everything was taken back.
     `on_failure` gives the steps that follow by themselves when a reading step does not prove what it should after
     something took effect. They are part of the plan that is agreed to.
+    `lease` names a lease of its own, for a book that changes nothing of what is operated: it holds nobody else up.
     """
 
     name: str
@@ -127,3 +128,4 @@ class Book(Generic[FactsT]):
     recheck: tuple[str, ...] = ()
     after_undo: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
     on_failure: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
+    lease: str = ""

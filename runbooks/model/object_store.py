@@ -53,6 +53,11 @@ def object_store(ops_home: str) -> ObjectStore | None:
     return ObjectStore(parts.netloc, prefix, _checked(endpoint), known.get("region", [REGION])[-1])
 
 
+def below(store: ObjectStore, folder: str) -> ObjectStore:
+    """Return the place of a folder in this one."""
+    return msgspec.structs.replace(store, prefix="/".join(filter(None, (store.prefix, folder))))
+
+
 def _checked(endpoint: str | None) -> str | None:
     """Return the store's own address without a last slash. Raises ValueError unless it is https, or on this machine."""
     if endpoint is None:

@@ -112,6 +112,46 @@ COPY_LATER: Final = Write(
     request_id="nowhere: the copy's id is in the plan",
     steps=("copies.keep_later_writes",),
 )
+DUMP: Final = Write(
+    system="ops home",
+    call="dump the database into a draft",
+    lost=Lost.BY_LOOKUP,
+    how="its manifest and the size of every file; a draft that was not stored is made anew",
+    request_id="nowhere: the backup's id is in the plan",
+    steps=("dumping.dump_database",),
+)
+STORE: Final = Write(
+    system="backups",
+    call="put the files of a backup",
+    lost=Lost.BY_NATURE,
+    how="the size of each file that is there; the same bytes are put again",
+    request_id="nowhere: the backup's id is their folder",
+    steps=("storing.store",),
+)
+PUBLISH: Final = Write(
+    system="backups",
+    call="put the manifest of a backup if absent",
+    lost=Lost.BY_LOOKUP,
+    how="the manifest that is there; another one is never written over",
+    request_id="nowhere: the manifest names the run",
+    steps=("storing.publish",),
+)
+TAKE_AWAY: Final = Write(
+    system="backups",
+    call="delete the files of a backup, its manifest first",
+    lost=Lost.BY_NATURE,
+    how="which files are still there",
+    request_id="nowhere: what is gone says nothing",
+    steps=("pruning.take_away",),
+)
+PROVE: Final = Write(
+    system="ops home",
+    call="put the proof of a backup if absent",
+    lost=Lost.BY_LOOKUP,
+    how="the proof of this run",
+    request_id="the proof's name is the run's id",
+    steps=("proofs.record",),
+)
 NOTE_RELEASE: Final = Write(
     system="ops home",
     call="append to releases.jsonl",

@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from infra.stack import Stack
 from runbooks.model.errors import Refused
-from runbooks.model.object_store import ObjectStore, object_store
+from runbooks.model.object_store import ObjectStore, below, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PROJECT: Final = "ems-ops"
 """The project's name in Pulumi.yaml, and so the prefix of its keys."""
+
+DUMPS: Final = "dumps"
+"""Where own backups lie below the ops home."""
 
 KEYS_OF_THE_CLI: Final = ("config", "encryptionsalt", "secretsprovider", "encryptedkey", "environment")
 """Top-level keys that the Pulumi CLI (3.259) writes into a stack file by itself."""
@@ -37,6 +40,7 @@ VARIABLES: Final = {
     "AWS_ACCESS_KEY_ID": "the id of a key that may read and write the ops home's bucket (S3, or R2's S3 API)",
     "AWS_SECRET_ACCESS_KEY": "the secret of that key",
     "AWS_SESSION_TOKEN": "the session of that key, where it is a temporary one",
+    "EMS_BACKUP_KEY": "the X25519 private key that opens own backups: 32 bytes in base64 (openssl rand -base64 32)",
     "EMS_SIGNING_KEY": "the Ed25519 key that signs how runs end: 32 bytes in base64 (openssl rand -base64 32)",
 }
 """The secrets, which only the environment holds, and what each one is."""
@@ -75,6 +79,21 @@ class Settings:
     def object_store(self) -> ObjectStore | None:
         """Return where the ops home lies when it is not a folder."""
         return object_store(self.stack.ops_home)
+
+    @property
+    def backup_store(self) -> ObjectStore | None:
+        """Return where own backups lie when that is not a folder: where they are told to, or below the ops home."""
+        told = self.stack.backups.store
+        if told is not None:
+            return object_store(told)
+        home = self.object_store
+        return below(home, DUMPS) if home else None
+
+    @property
+    def backup_folder(self) -> Path:
+        """Return the folder of own backups; where they lie in an object store, of what is on its way there."""
+        told = self.stack.backups.store
+        return self.root / told if told is not None and self.backup_store is None else self.home / DUMPS
 
     @property
     def twin_state(self) -> Path:
@@ -140,7 +159,7 @@ def stack_of(document: dict[str, Any], file: Path) -> Stack:
     for key, field in known.items():
         if field not in fields and field not in OPTIONAL:
             raise _refusal(file, key, "is missing")
-    return _with_a_home(_convert(fields, known, file), file)
+    return _with_places(_convert(fields, known, file), file)
 
 
 def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack:
@@ -154,11 +173,12 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
         raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}") from None
 
 
-def _with_a_home(stack: Stack, file: Path) -> Stack:
-    try:
-        object_store(stack.ops_home)
-    except ValueError as error:
-        raise _refusal(file, f"{PROJECT}:ops_home", f"is not right: {error}") from None
+def _with_places(stack: Stack, file: Path) -> Stack:
+    for key, place in (("ops_home", stack.ops_home), ("backups.store", stack.backups.store)):
+        try:
+            object_store(place or "")
+        except ValueError as error:
+            raise _refusal(file, f"{PROJECT}:{key}", f"is not right: {error}") from None
     return stack
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TextIO
 
+from rich.columns import Columns
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runbooks.render.wording import span
+from runbooks.render.wording import amount, span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -85,6 +86,8 @@ def _row(line: Line) -> tuple[RenderableType, ...]:
     if line.begun is None:
         return Text(" "), Text(line.title, style="dim"), Text(""), Text(expected, style="dim"), Text("")
     done, total = line.units or (0, 0)
-    bar: RenderableType = ProgressBar(total=total, completed=done, width=24) if total else Text("")
+    bar: RenderableType = Text("")
+    if total:
+        bar = Columns([ProgressBar(total=total, completed=done, width=24), Text(amount(done, total), style="dim")])
     title = Text(line.title, style=EFFECT_STYLE.get(line.effect, ""))
     return Text("▸"), title, Text(span(time.monotonic() - line.begun)), Text(f"of {expected}"), bar

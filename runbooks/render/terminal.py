@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
-from runbooks.render.wording import brief, span
+from runbooks.render.wording import amount, brief, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,7 +131,7 @@ class Terminal:
         line.units = (done, total)
         if not self._live and time.monotonic() - self._last_progress >= PROGRESS_EVERY:
             self._last_progress = time.monotonic()
-            self._print(f"      {line.title}: {done} of {total}")
+            self._print(f"      {line.title}: {amount(done, total)}")
 
     def step_finished(self, step: Shown, status: str, seconds: float, evidence: Evidence) -> None:
         """Fill in how a step ended, how long it took and what was seen; why it did not end well comes with `closed`."""

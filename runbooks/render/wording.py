@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 HOUR = 3600
+BYTES = 100_000  # no book counts so many of anything else
 LONGEST_SEEN = 100  # characters of evidence on one line
 
 
@@ -25,6 +26,13 @@ def span(seconds: float) -> str:
     if whole < HOUR:
         return f"{whole // MINUTE} min {whole % MINUTE} s"
     return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def amount(done: int, total: int) -> str:
+    """Write how much is done of how much: `3 of 20`; so many can only be bytes: `1.4 MB of 20.0 MB`."""
+    if total < BYTES:
+        return f"{done} of {total}"
+    return f"{done / 1e6:.1f} MB of {total / 1e6:.1f} MB"
 
 
 def brief(evidence: Mapping[str, object]) -> str:

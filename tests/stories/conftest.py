@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def operator(root: Path, tmp_path: Path) -> Iterator[Operator]:
-    """Start a twin with data on free ports, and give an operator whose stack file leads to it."""
+    """Start a twin on free ports, and give an operator whose stack file leads to it."""
+    with at_work(root, tmp_path) as operator:
+        yield operator
+
+
+@contextmanager
+def at_work(root: Path, tmp_path: Path) -> Iterator[Operator]:
+    """Start a twin on free ports, and give an operator whose stack file leads to it."""
     environment = dict(os.environ)
     file = tmp_path / "Pulumi.story.yaml"
     document = YAML(typ="safe").load((root / "Pulumi.twin.yaml").read_text("utf-8"))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runbooks.engine.record.home import Home
     from runbooks.engine.record.signature import Signer
     from runbooks.model.settings import Settings
+    from runbooks.steps.backups.catalog import Catalog
 
 
 def open_home(settings: Settings, *, note: Callable[[str], None]) -> Home:
@@ -43,6 +44,29 @@ def open_home(settings: Settings, *, note: Callable[[str], None]) -> Home:
         message = f"{settings.file.name}: the ops home {settings.stack.ops_home} cannot be used: {error}"
         raise Refused(message, next_command=f"edit {settings.file}") from error
     return spool
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Return the own backups of a stack. Raises Refused when they lie in an object store that there is no key for."""
+    from runbooks.clients.files import FolderFiles  # loaded only by who looks at backups
+    from runbooks.steps.backups.catalog import Catalog
+
+    store = settings.backup_store
+    if store is None:
+        return Catalog(FolderFiles(settings.backup_folder))
+    key_id, secret_key = settings.require("AWS_ACCESS_KEY_ID"), settings.require("AWS_SECRET_ACCESS_KEY")
+    from runbooks.clients.bucket_files import BucketFiles  # its library is loaded only by who has such a store
+
+    files = BucketFiles(
+        store.bucket,
+        store.prefix,
+        endpoint=store.endpoint,
+        region=store.region,
+        key_id=key_id,
+        secret_key=secret_key,
+        session_token=settings.environment.get("AWS_SESSION_TOKEN"),
+    )
+    return Catalog(files)
 
 
 def signer_of(settings: Settings, *, note: Callable[[str], None]) -> Signer | None:

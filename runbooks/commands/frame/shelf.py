@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from runbooks.commands.frame.homes import open_catalog
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from runbooks.engine.step import Book
 
 Maker: TypeAlias = "Callable[[Console, Mapping[str, Any]], Book[Any]]"
+
+
+def _backup(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import backup
+
+    return backup.book(console.settings, console.programs, open_catalog(console.settings), clock=console.clock)
+
+
+def _prune(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import backup
+
+    return backup.prune_book(
+        console.settings, open_catalog(console.settings), home=console.runner.home, clock=console.clock
+    )
 
 
 def _deploy(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
@@ -60,4 +76,10 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     )
 
 
-SHELF: Final[Mapping[str, Maker]] = {"deploy": _deploy, "restore": _restore, "rollback": _rollback}
+SHELF: Final[Mapping[str, Maker]] = {
+    "backup": _backup,
+    "backup-prune": _prune,
+    "deploy": _deploy,
+    "restore": _restore,
+    "rollback": _rollback,
+}

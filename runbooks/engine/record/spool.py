@@ -245,7 +245,7 @@ class Spool:
     def _say_if_overtaken(self, name: str, journal: bytes) -> None:
         entries = decode(journal, where=name).entries
         taken = [entry.payload["fence"] for entry in entries if entry.kind is Kind.LEASE_TAKEN]
-        now = current(self._remote, entries[0].payload["stack"])
+        now = current(self._remote, entries[0].payload["plan"].get("lease") or entries[0].payload["stack"])
         if now is not None and taken and now.fence > taken[-1]:
             self._note(
                 f"{name} went on without the ops home under fence {taken[-1]}; meanwhile the stack was taken by {now}: "

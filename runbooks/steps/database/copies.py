@@ -159,7 +159,7 @@ def _copy(programs: Programs, place: Path, sight: Sight) -> Manifest:
         server, found, role = look_at(session), tables(session), session.value("select current_user")
     readable = [name for *name, ours in found if ours]
     hidden = [sql.Identifier(*name).as_string(None) for *name, ours in found if not ours]
-    programs.dump(draft / DUMP, without=hidden, report=lambda files: sight.report(files, len(readable)))
+    programs.dump(draft / DUMP, without=hidden, report=lambda files, _bytes: sight.report(files, len(readable)))
     own = [line for line in programs.contents(draft / DUMP) if _is_own(line, role)]
     _write(draft / OWN, "\n".join([*own, ""]).encode())
     files = tuple(_described(file, draft) for file in sorted(draft.rglob("*")) if file.is_file())

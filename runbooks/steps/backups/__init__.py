@@ -1,0 +1,1 @@
+"""Own backups: made, kept, proven, taken away, loaded again. May not decide an order."""

@@ -1,0 +1,168 @@
+"""What own backups there are: `<id>/manifest.json` beside `<id>/dump/…`, in a folder or in an object store.
+
+A backup is there once its manifest is: that is written last, and only if absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.model.errors import CheckError, Refused, Unreachable
+from runbooks.steps.database.server import Server  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runbooks.clients.files import Files
+
+MANIFEST: Final = "manifest.json"
+DUMP: Final = "dump"
+HOW: Final = "x25519 hkdf-sha256 aes-256-gcm, pieces of 1 MiB"
+"""How files are encrypted, where they are."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What opens a backup beside the private key: whom it is for, and its own public key; both in base64."""
+
+    recipient: str
+    ephemeral: str
+    how: str = HOW
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """One file as it lies in the store: its bytes and their SHA-256, so that no key is needed to see it whole."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A role that the dump may name: its options in SQL (never a password), and the roles that it is a member of."""
+
+    name: str
+    options: str
+    member_of: tuple[str, ...]
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """An extension, and what its functions look like: enough to load tables that name them where it is missing."""
+
+    name: str
+    schema: str
+    version: str
+    functions: tuple[str, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup holds. `at`: everything that was committed before it is in it, nothing that was committed later.
+
+    `left_out` are the tables that the stack file leaves out. `pg_dump` is the program's version, `bytes` of the files.
+    """
+
+    id: str
+    at: datetime
+    run: str
+    code: str
+    database: str
+    server: Server
+    pg_dump: str
+    left_out: tuple[str, ...]
+    roles: tuple[Role, ...]
+    extensions: tuple[Extension, ...]
+    envelope: Envelope | None
+    files: tuple[StoredFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass
+class Catalog:
+    """The backups of one place. What was found whole once is not read again by the same process."""
+
+    files: Files
+    whole: dict[str, str] = field(default_factory=dict)
+
+    def ids(self) -> list[str]:
+        """Return the ids of what lies there, oldest first, unfinished ones too. Raises Unreachable."""
+        try:
+            return self.files.names("")
+        except OSError as error:
+            raise _unreachable(self.files, error) from None
+
+    def all(self) -> list[Manifest]:
+        """Return every backup that has its manifest, oldest first; damaged manifests are left out."""
+        found = (self._read(name) for name in self.ids())
+        return sorted((manifest for manifest in found if manifest is not None), key=lambda one: (one.at, one.id))
+
+    def get(self, backup: str) -> Manifest:
+        """Return one backup by its id or the end of it. Raises Refused, naming those that there are."""
+        there = self.all()
+        found = [one for one in there if one.id == backup] or [one for one in there if one.id.endswith(backup)]
+        if len(found) != 1:
+            listed = ", ".join(one.id for one in there[-10:]) or "none"
+            message = f"backup {backup}: expected one backup in {self.files.where('')}, got {len(found)} of: {listed}."
+            raise Refused(message, next_command="invoke backup.list")
+        return found[0]
+
+    def has(self, backup: str) -> bool:
+        """Tell whether a backup is there: whether its manifest is. Raises Unreachable."""
+        try:
+            return self.files.get(f"{backup}/{MANIFEST}") is not None
+        except OSError as error:
+            raise _unreachable(self.files, error) from None
+
+    def faults(self, manifest: Manifest, *, report: Callable[[int], None] = lambda _bytes: None) -> str:
+        """Read every file of a backup and say which of them is not as the manifest says; nothing when all are."""
+        if manifest.id not in self.whole:
+            self.whole[manifest.id] = self._faults(manifest, report)
+        return self.whole[manifest.id]
+
+    def _faults(self, manifest: Manifest, report: Callable[[int], None]) -> str:
+        try:
+            sizes = self.files.sizes(manifest.id)
+            for file in manifest.files:
+                if file.name not in sizes:
+                    return f"{file.name} is missing"
+                if sizes[file.name] != file.bytes:
+                    return f"{file.name} has {sizes[file.name]} bytes, its manifest says {file.bytes}"
+            for file in manifest.files:
+                digest = hashlib.sha256()
+                for piece in self.files.pieces(f"{manifest.id}/{file.name}"):
+                    digest.update(piece)
+                    report(len(piece))
+                if digest.hexdigest() != file.sha256:
+                    return f"{file.name} is not what was written: its SHA-256 differs from the manifest's"
+        except FileNotFoundError as error:
+            return str(error)
+        except OSError as error:
+            raise _unreachable(self.files, error) from None
+        return ""
+
+    def _read(self, backup: str) -> Manifest | None:
+        try:
+            content = self.files.get(f"{backup}/{MANIFEST}")
+            return msgspec.json.decode(content, type=Manifest) if content else None
+        except OSError as error:
+            raise _unreachable(self.files, error) from None
+        except msgspec.MsgspecError:
+            return None
+
+
+def check_file(backup: str, file: StoredFile, digest: str, size: int) -> None:
+    """Raise CheckError unless a file that was read is the one that the manifest names."""
+    if (digest, size) != (file.sha256, file.bytes):
+        message = f"backup {backup}: {file.name} is not what was written: expected SHA-256 {file.sha256}, got {digest}."
+        raise CheckError(message)
+
+
+def _unreachable(files: Files, error: OSError) -> Unreachable:
+    return Unreachable(f"the backups in {files.where('')} cannot be read: {error}")

@@ -1,0 +1,189 @@
+"""Own backups: made whole or not at all, kept by rules, listed with what is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from runbooks.steps.backups.sealing import public_of
+from tests.runbooks.steps.backups.test_sealing import private_key
+from tests.stories.conftest import Operator, at_work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.object_store import ObjectStore
+
+pytestmark = pytest.mark.twin
+
+AGREED = ("--yes", "--reason=a story")
+
+
+@pytest.fixture(scope="module")
+def house(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """Give an operator of a twin with data, shared by the stories of this file."""
+    with at_work(root, tmp_path_factory.mktemp("house")) as operator:
+        assert operator.types("twin.up").code == 0
+        yield operator
+
+
+@pytest.fixture
+def operator(house: Operator, tmp_path: Path) -> Operator:
+    """Give an operator of the shared twin whose stack file and ops home are their own."""
+    file = tmp_path / house.stack_file.name
+    home = house.stack_file.parent / "ops"
+    file.write_text(house.stack_file.read_text("utf-8").replace(str(home), str(tmp_path / "ops")), "utf-8")
+    return replace(house, stack_file=file, environment=dict(house.environment))
+
+
+def begin(operator: Operator, *words: str) -> subprocess.Popen[str]:
+    """Begin a command."""
+    line = [sys.executable, "-m", "invoke", *words, "--json", f"--stack={operator.stack_file}"]
+    return subprocess.Popen(
+        line,
+        cwd=operator.root,
+        env=operator.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def listed(operator: Operator) -> dict[str, Any]:
+    """Return what `backup.list` says."""
+    said = operator.types("backup.list")
+    assert said.code == 0, said.text
+    return said.document
+
+
+@contextmanager
+def locked(operator: Operator, table: str) -> Iterator[None]:
+    """Hold a table so that a dump waits for it."""
+    with psycopg.connect(operator.addresses.database_url) as connection:
+        connection.execute(f"lock table {table} in access exclusive mode")
+        yield
+
+
+def waiting(operator: Operator) -> None:
+    """Wait until a dump waits for a lock."""
+    with psycopg.connect(operator.addresses.database_url, autocommit=True) as connection:
+        query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'ems-ops'"
+        until = time.monotonic() + 30
+        while connection.execute(query).fetchone() == (0,) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert connection.execute(query).fetchone() != (0,)
+
+
+def test_a_backup_is_made_listed_and_pruned(operator: Operator) -> None:
+    """What it holds is in its manifest; a switch tells what is missing; what is too old goes, and only that."""
+    none = operator.types("backup.list", "--check")
+    assert (none.code, none.document["alarms"]) == (5, ["there is no own backup", "no backup was ever proven"])
+    planned = operator.types("backup", "--dry-run")
+    assert (planned.code, planned.document["status"], listed(operator)["backups"]) == (0, "planned", [])
+    for _ in range(2):
+        made = operator.consents("backup")
+        assert (made.code, made.document["status"]) == (0, "done"), made.text
+        time.sleep(1.01)
+    found = listed(operator)
+    assert [one["stays"] is None for one in found["backups"]] == [True, False]
+    assert found["alarms"] == ["no backup was ever proven"]
+    place = Path(found["where"]) / found["backups"][1]["id"]
+    manifest = json.loads((place / "manifest.json").read_text("utf-8"))
+    assert {file["name"] for file in manifest["files"]} >= {"dump/toc.dat"}
+    assert sorted(p.name for p in (place / "dump").iterdir()) == sorted(f["name"][5:] for f in manifest["files"])
+    pruned = operator.consents("backup.prune")
+    assert (pruned.code, pruned.document["plan"]["losses"][0][:20]) == (0, found["backups"][0]["id"]), pruned.text
+    assert [one["id"] for one in listed(operator)["backups"]] == [found["backups"][1]["id"]]
+    again = operator.consents("backup.prune")
+    assert (again.code, again.document["plan"]["steps"]) == (0, []), again.text
+
+
+def test_a_killed_backup_is_none_and_can_be_finished(operator: Operator) -> None:
+    """While one is at work a second one is held off; killed it leaves nothing that looks like a backup."""
+    with locked(operator, "public.bookings"):
+        first = begin(operator, "backup", *AGREED)
+        waiting(operator)
+        second = operator.consents("backup")
+        assert (second.code, "held by" in second.document["text"]) == (4, True), second.text
+        rollback = operator.types("rollback", "--dry-run")
+        assert "held by" not in rollback.text
+        first.kill()
+        first.communicate()
+    assert listed(operator)["backups"] == []
+    finished = operator.consents("runs.resume")
+    assert (finished.code, finished.document["status"]) == (0, "done"), finished.text
+    found = listed(operator)
+    assert [one["id"] for one in found["backups"]] == [finished.document["plan"]["facts"]["backup"]]
+    assert [path.name for path in Path(found["where"]).iterdir()] == [found["backups"][0]["id"]]
+
+
+def test_rows_that_a_dump_would_miss_are_refused(operator: Operator) -> None:
+    """A role that may not read all is refused before anything is begun, with the tables and what an owner runs."""
+    address = operator.addresses.database_url
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("create role narrow login password 'narrow-password'")
+        connection.execute("grant usage on schema public to narrow")
+        connection.execute("grant select on all tables in schema public to narrow")
+    operator.environment["EMS_DATABASE_URL"] = address.replace(
+        address.partition("//")[2].partition("@")[0], "narrow:narrow-password"
+    )
+    refused = operator.consents("backup")
+    assert refused.code == 2, refused.text
+    text = refused.document["text"]
+    assert 'role "narrow" cannot read every row of' in text
+    assert 'GRANT USAGE ON SCHEMA "ops" TO "narrow"; GRANT SELECT ON "ops"."heartbeat" TO "narrow";' in text
+    assert 'ALTER ROLE "narrow" BYPASSRLS;' in text
+    assert "narrow-password" not in refused.text + text
+    assert not (operator.stack_file.parent / "ops" / "dumps").exists()
+
+
+def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: ObjectStore) -> None:
+    """The machine that writes holds no key that reads; in the bucket lies no row, and the manifest came last."""
+    bucket = object_store.bucket(name := object_store.made(), prefix="own")
+    operator.edit(
+        "ems-ops:backups",
+        store=f"s3://{name}/own?endpoint={object_store.address}",
+        encryption=public_of(private_key()),
+    )
+    operator.environment.update(AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="planted/secret+key")
+    made = operator.consents("backup")
+    assert (made.code, made.document["status"]) == (0, "done"), made.text
+    (backup,) = bucket.names("")
+    files = bucket.names(f"{backup}/dump")
+    assert "toc.dat" in files
+    assert not [
+        file for file in files if (bucket.get(f"{backup}/dump/{file}") or b"").startswith((b"PGDMP", b"\x1f\x8b"))
+    ]
+    assert bucket.exists(f"{backup}/manifest.json")
+    local = operator.stack_file.parent / "ops" / "dumps"
+    assert [path for path in local.rglob("*") if path.is_file()] == []
+    assert "planted" not in made.text + json.dumps(made.document)
+    assert listed(operator)["backups"][0]["id"] == backup
+    operator.environment.pop("AWS_SECRET_ACCESS_KEY")
+    without = operator.types("backup.list")
+    assert (without.code, without.document["next_command"]) == (2, "export AWS_SECRET_ACCESS_KEY=…")
+
+
+def test_a_store_that_is_full_or_away_says_so(operator: Operator) -> None:
+    """What cannot be stored fails with where and why, and the command that goes on."""
+    place = operator.stack_file.parent / "not-a-folder"
+    place.write_text("", "utf-8")
+    operator.edit("ems-ops:backups", store=str(place))
+    failed = operator.consents("backup")
+    assert failed.code == 1, failed.text
+    assert f"{place}/draft-" in failed.document["text"]
+    assert "the dump could not be written there: [Errno 20] Not a directory" in failed.document["text"]
+    assert failed.document["next_command"].startswith("invoke runs.resume")
+    operator.edit("ems-ops:backups", store="gs://bucket")
+    refused = operator.types("backup.list")
+    assert (refused.code, "ems-ops:backups.store is not right: expected a folder, or an" in refused.text) == (2, True)
