@@ -13,6 +13,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,24 +92,29 @@ def _place(state: Path, owner: Owner | None) -> Path:
     inside = state / "postgres"
     pointer = state / _POINTER
     if pointer.exists():
-        return Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"])
+        known = Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"])
+        if known.exists():
+            return known
     # A colon separates the entries of extension_control_path and cannot be escaped there.
     if ":" not in str(state) and (owner is None or _reachable(state, owner)):
         return inside
     _sweep(_shared_folder())
     outside = _shared_folder() / f"{_DATA}{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
-    outside.mkdir(mode=0o711)
-    (outside / "state").write_text(str(state), encoding="utf-8")
     pointer.write_text(json.dumps({"folder": str(outside)}), encoding="utf-8")
+    draft = outside.with_name(f".{outside.name}")  # another twin that sweeps now sees it whole or not at all
+    draft.mkdir(mode=0o711, exist_ok=True)
+    (draft / "state").write_text(str(state), encoding="utf-8")
+    draft.rename(outside)
     return outside
 
 
 def _sweep(shared: Path) -> None:
     """Remove data whose state folder is gone."""
     for folder in shared.glob(f"{_DATA}*"):
-        state = Path((folder / "state").read_text(encoding="utf-8"))
-        if not (state / _POINTER).exists():
-            shutil.rmtree(folder)
+        with suppress(FileNotFoundError):  # another twin was faster
+            state = Path((folder / "state").read_text(encoding="utf-8"))
+            if not (state / _POINTER).exists():
+                shutil.rmtree(folder)
 
 
 def _shared_folder() -> Path:
