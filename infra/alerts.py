@@ -8,6 +8,7 @@ import pulumi
 import pulumi_cloudflare as cloudflare
 
 if TYPE_CHECKING:
+    from infra.shapes import Policy
     from infra.stack import Stack
 
 
@@ -20,27 +21,26 @@ class Notifications(pulumi.ComponentResource):
         self._name = name
         self._stack = stack
         self._options = pulumi.ResourceOptions(parent=self)
-        if stack.alerts.health_check_seconds:
-            self._declare_health_check(zone_id, stack.alerts.health_check_seconds)
+        seconds = stack.alerts.health_check_seconds
+        check = self._declare_health_check(zone_id, seconds) if seconds else None
         mechanisms = self._mechanisms()
         for policy in stack.alerts.policies:
-            narrowed = cloudflare.NotificationPolicyFiltersArgs(new_healths=list(policy.new_health))
             cloudflare.NotificationPolicy(
                 f"{name}-{policy.name}",
                 account_id=stack.account,
                 name=f"{stack.product.name} {policy.name}",
                 alert_type=policy.alert_type,
                 enabled=True,
-                filters=narrowed if policy.new_health else None,
+                filters=_narrowed(policy, check),
                 mechanisms=mechanisms,
                 opts=self._options,
             )
         self.register_outputs({})
 
-    def _declare_health_check(self, zone_id: pulumi.Input[str], seconds: int) -> None:
+    def _declare_health_check(self, zone_id: pulumi.Input[str], seconds: int) -> cloudflare.Healthcheck:
         """Declare the look from outside at the health contract."""
         api = self._stack.api
-        cloudflare.Healthcheck(
+        return cloudflare.Healthcheck(
             f"{self._name}-health",
             zone_id=zone_id,
             name=api.name,
@@ -73,3 +73,13 @@ class Notifications(pulumi.ComponentResource):
             emails=[cloudflare.NotificationPolicyMechanismsEmailArgs(id=self._stack.contacts.on_call)],
             webhooks=webhooks or None,
         )
+
+
+def _narrowed(policy: Policy, check: cloudflare.Healthcheck | None) -> cloudflare.NotificationPolicyFiltersArgs | None:
+    """Return the filter of a policy. Of health checks it reads `status`, and that only beside the check's id."""
+    wanted = list(policy.new_health)
+    if not wanted:
+        return None
+    if policy.alert_type != "health_check_status_notification":
+        return cloudflare.NotificationPolicyFiltersArgs(new_healths=wanted)
+    return cloudflare.NotificationPolicyFiltersArgs(statuses=wanted, health_check_ids=[check.id]) if check else None

@@ -190,7 +190,8 @@ def test_what_stands_around_the_services_comes_from_the_stack_file(declare: Decl
     ages = [rule["deleteObjectsTransition"]["condition"]["maxAge"] for rule in kept["ems-backups"]]
     assert ages == [35 * 86400, 90 * 86400, 400 * 86400]
     told = {each.inputs["alertType"]: each.inputs for each in declared.of("NotificationPolicy")}
-    assert told["health_check_status_notification"]["filters"] == {"newHealths": ["Unhealthy"]}
+    filters = told["health_check_status_notification"]["filters"]
+    assert (filters["statuses"], len(filters["healthCheckIds"])) == (["Unhealthy"], 1)
     assert told["incident_alert"]["mechanisms"] == {"emails": [{"id": "on-call@example.com"}]}
 
 

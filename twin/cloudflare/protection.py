@@ -66,28 +66,6 @@ RULESETS = Collection(
 )
 
 
-def build_healthcheck(sent: Json, _rows: Rows, _own: str) -> Json:
-    """Return a checked health check; nobody looks, so its status stays unknown."""
-    required(sent, "name", "address")
-    return (
-        {"type": "HTTPS", "interval": 60, "retries": 2, "timeout": 5, "suspended": False}
-        | sent
-        | {
-            "status": "unknown",
-            "failure_reason": "",
-        }
-    )
-
-
-HEALTHCHECKS = Collection(
-    kind="health check",
-    path="/zones/{zone}/healthchecks",
-    key="healthchecks",
-    gone=(1002, "healthcheck not found"),
-    build=build_healthcheck,
-)
-
-
 def setting(request: web.Request) -> Json:
     """Return a setting of a zone; 400 for one that there is not."""
     name = request.match_info["setting"]
@@ -139,7 +117,6 @@ async def delete_dnssec(request: web.Request) -> web.Response:
 
 ROUTES = (
     *RULESETS.routes(),
-    *HEALTHCHECKS.routes(),
     Route("GET", "/zones/{zone}/settings/{setting}", get_setting, RECORDED),
     Route("PATCH", "/zones/{zone}/settings/{setting}", patch_setting, RECORDED),
     Route("GET", "/zones/{zone}/dnssec", get_dnssec, RECORDED),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from twin.cloudflare import accounts, alerting, protection, records, zones
+from twin.cloudflare import accounts, logpush, protection, records, zones
 from twin.cloudflare.access import audit, door, tokens, trail
 from twin.cloudflare.access.door import BASE
 from twin.cloudflare.access.meter import METERS, Meters
+from twin.cloudflare.alerting import healthchecks, history, policies
+from twin.cloudflare.alerting.dispatch import DISPATCHER, Dispatcher
 from twin.cloudflare.errors import ApiError, unrouted
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
@@ -40,7 +42,10 @@ ROUTES: tuple[Route, ...] = (
     *buckets.ROUTES,
     *objects.ROUTES,
     *protection.ROUTES,
-    *alerting.ROUTES,
+    *healthchecks.ROUTES,
+    *policies.ROUTES,
+    *history.ROUTES,
+    *logpush.ROUTES,
     *identities.ROUTES,
     *versions.ROUTES,
     *deployments.ROUTES,
@@ -55,7 +60,8 @@ ROUTES: tuple[Route, ...] = (
 EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/dns_records", "records.py"),
     (r"/zones/[^/]+/workers", "workers/traffic.py"),
-    (r"/zones/[^/]+/(rulesets|settings|healthchecks|dnssec)", "protection.py"),
+    (r"/zones/[^/]+/healthchecks", "alerting/healthchecks.py"),
+    (r"/zones/[^/]+/(rulesets|settings|dnssec)", "protection.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
     (r"/accounts/[^/]+/pages/projects/[^/]+/deployments", "pages/deployments.py"),
@@ -71,7 +77,8 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/storage", "storage/namespaces.py"),
     (r"/accounts/[^/]+/r2/buckets/[^/]+/objects", "storage/objects.py"),
     (r"/accounts/[^/]+/r2", "storage/buckets.py"),
-    (r"/accounts/[^/]+/(alerting|logpush)", "alerting.py"),
+    (r"/accounts/[^/]+/alerting", "alerting/policies.py"),
+    (r"/accounts/[^/]+/logpush", "logpush.py"),
     (r"/accounts/[^/]+/(logs/audit|audit_logs)", "access/audit.py"),
     (r"/(user|accounts/[^/]+)/tokens", "access/tokens.py"),
     (r"/(user|accounts)", "accounts.py"),
@@ -121,6 +128,8 @@ def app(home: Home, engines: Engines) -> tuple[web.Application, Routing]:
     application[ENGINES] = engines
     application[METERS] = Meters()
     application[trail.TRAIL] = trail.Trail(home.state / "cloudflare-audit.ndjson")
+    application[DISPATCHER] = Dispatcher(store)
+    application.cleanup_ctx.append(healthchecks.watching)
     for route in ROUTES:
         application.router.add_route(route.method, BASE + route.path, route.handler)
     application.router.add_route("*", BASE + "/{tail:.*}", lacking)

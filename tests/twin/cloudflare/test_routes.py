@@ -57,7 +57,7 @@ def test_another_account_is_closed(plane: Plane) -> None:
     [
         ("POST", "zones/z/dns_records/import", "records.py"),
         ("PATCH", "zones/z/settings", "protection.py"),
-        ("GET", f"accounts/{ACCOUNT}/alerting/v3/history", "alerting.py"),
+        ("GET", f"accounts/{ACCOUNT}/alerting/v3/destinations/pagerduty", "alerting/policies.py"),
         ("POST", f"accounts/{ACCOUNT}/workers/scripts/s/tails", "workers/scripts.py"),
         ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/nothing", "storage/values.py"),
         ("POST", "graphql", "routes.py"),

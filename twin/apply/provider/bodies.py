@@ -38,6 +38,27 @@ HEALTH_HTTP: Final[Body] = {
     "port": 80,
 }
 MECHANISMS: Final = {"emails": "email"}
+PLURAL: Final = frozenset(
+    {
+        "actions",
+        "affected_asns",
+        "affected_components",
+        "affected_locations",
+        "alert_trigger_preferences",
+        "pop_names",
+        "selectors",
+        "services",
+        "traffic_exclusions",
+        "zones",
+    }
+)
+"""Filters of notifications whose names are plural on the wire too; the SDK makes all others plural."""
+IRREGULAR: Final = {
+    "group_bies": "group_by",
+    "insight_classes": "insight_class",
+    "new_statuses": "new_status",
+    "statuses": "status",
+}
 
 
 def plain(inputs: Body) -> Body:
@@ -124,8 +145,13 @@ def policy(inputs: Body) -> Body:
     body = plain(inputs)
     body["mechanisms"] = {MECHANISMS.get(name, name): value for name, value in body["mechanisms"].items()}
     if "filters" in body:
-        body["filters"] = {name.removesuffix("s"): value for name, value in body["filters"].items()}
+        body["filters"] = {singular(name): value for name, value in body["filters"].items()}
     return body
+
+
+def singular(name: str) -> str:
+    """Return what a filter of a notification policy is called on the wire."""
+    return name if name in PLURAL else IRREGULAR.get(name, name.removesuffix("s"))
 
 
 def patch(old: Body, new: Body, values: Body) -> Body:

@@ -35,13 +35,13 @@ class Meter:
 
     def headers(self, left: int, now: float) -> dict[str, str]:
         """Return the headers of an answer: what is left, until when, and how long to wait when nothing is."""
-        reset = ceil(self.times[0] + self.window - now) if self.times else ceil(self.window)
+        reset = ceil(round(self.times[0] + self.window - now, 3)) if self.times else ceil(self.window)
         told = {
             "Ratelimit": f'"default";r={left};t={reset}',
             "Ratelimit-Policy": f'"default";q={self.limit};w={self.window:g}',
         }
         if now < self.blocked_until:
-            told["Retry-After"] = str(ceil(self.blocked_until - now))
+            told["Retry-After"] = str(ceil(round(self.blocked_until - now, 3)))
         return told
 
 

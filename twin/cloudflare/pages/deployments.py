@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader
 
+from twin.cloudflare.alerting.dispatch import DISPATCHER, Event
 from twin.cloudflare.errors import ApiError, Json, ok
 from twin.cloudflare.pages import projects, sites, uploads
 from twin.cloudflare.store import changed, found, now, object_id, store_of, version_id
@@ -57,9 +58,13 @@ async def post(request: web.Request) -> web.Response:
     form = await read_form(request)
     if any(name in form for name in FUNCTIONS):
         raise ApiError(501, 8000000, "the twin runs no Pages Functions: add them to twin/cloudflare/pages/sites.py")
-    manifest = check_manifest(store, form.get("manifest"))
     branch = form.get("branch") or project["production_branch"]
     production = branch == project["production_branch"]
+    try:
+        manifest = check_manifest(store, form.get("manifest"))
+    except ApiError:
+        tell(request, project, "FAILED", branch=branch, production=production)
+        raise
     deployment = build(project, branch, form, production=production)
     deployment["manifest"] = manifest
     deployment["rules"] = sites.read_rules(*(form.get(name, "") for name in TEXT_FILES))
@@ -67,7 +72,28 @@ async def post(request: web.Request) -> web.Response:
     if production:
         project["canonical"] = deployment["id"]
     changed(request, f"Pages project {project['name']}: deployment {deployment['id']} ({deployment['environment']})")
+    tell(request, project, "SUCCESS", branch=branch, production=production, deployment=deployment)
     return ok(projects.shown_deployment(deployment))
+
+
+def tell(
+    request: web.Request, project: Json, what: str, *, branch: str, production: bool, deployment: Json | None = None
+) -> None:
+    """Tell those who want to know of a deployment that started and how it ended; the fields are not confirmed."""
+    environment = "ENVIRONMENT_PRODUCTION" if production else "ENVIRONMENT_PREVIEW"
+    shown = deployment or {}
+    for event in ("EVENT_DEPLOYMENT_STARTED", f"EVENT_DEPLOYMENT_{what}"):
+        facts = {"project_id": project["id"], "environment": environment, "event": event}
+        data = facts | {
+            "project_name": project["name"],
+            "branch": branch,
+            "deployment_id": shown.get("id", ""),
+            "commit_hash": shown.get("deployment_trigger", {}).get("metadata", {}).get("commit_hash", ""),
+            "preview_url": shown.get("url", ""),
+        }
+        words = event.removeprefix("EVENT_").replace("_", " ").lower()
+        text = f"Pages project {project['name']}: {words} on {branch}"
+        request.app[DISPATCHER].tell(Event(alert_type="pages_event_alert", text=text, data=data, facts=facts))
 
 
 def build(project: Json, branch: str, form: Json, *, production: bool) -> Json:

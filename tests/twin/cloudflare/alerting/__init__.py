@@ -1,0 +1,1 @@
+"""Health checks, policies and webhooks of the Cloudflare plane."""
