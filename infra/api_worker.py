@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 import pulumi
@@ -43,7 +42,7 @@ class ApiWorker(pulumi.ComponentResource):
         self.app = self._declare_app(f"{name}-app")
         self.maintenance = self._declare_maintenance(f"{name}-maintenance")
         pin = stack.pins.get(PIN)
-        self.live_version: pulumi.Input[str] = pin.version if pin else self.app.id
+        self.live_version: pulumi.Input[str] = pin.version if pin else settings.live_version or self.app.id
         self.deployment = cloudflare.WorkersDeployment(
             f"{name}-live",
             account_id=stack.account,
@@ -76,10 +75,9 @@ class ApiWorker(pulumi.ComponentResource):
     def _declare_app(self, name: str) -> cloudflare.WorkerVersion:
         api = self._stack.api
         module = build_module(api.build, root=ROOT)
-        message = f"app {hashlib.sha256(module).hexdigest()[:12]}"
         database = cloudflare.WorkerVersionBindingArgs(name="DB", type="hyperdrive", id=self.database.id)
         bindings = [database, *self._declare_namespaces(), *_texts(api.variables)]
-        return self._declare_version(name, module, message, bindings)
+        return self._declare_version(name, module, api.message(module), bindings)
 
     def _declare_namespaces(self) -> list[cloudflare.WorkerVersionBindingArgs]:
         """Declare the KV namespaces and return their bindings."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+LIVE_VERSION: Final = "EMS_LIVE_VERSION"
+"""The variable by which `invoke deploy` alone tells the program which version keeps the traffic in this pass."""
 
 
 class Outputs(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import msgspec
 import pulumi
 
+from infra.outputs import LIVE_VERSION
 from infra.stack import Stack
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -42,10 +43,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Settings:
-    """One stack, whole: its values, and the database behind Hyperdrive."""
+    """One stack, whole: its values, the database behind Hyperdrive, and the version that keeps the traffic, if any."""
 
     stack: Stack
     origin: Origin
+    live_version: str | None = None
 
 
 def load() -> Settings:
@@ -53,7 +55,8 @@ def load() -> Settings:
 
     Raises pulumi.RunError with the file, the key and what was expected.
     """
-    return Settings(stack=read_stack(), origin=read_origin(os.environ.get("EMS_DATABASE_URL", "")))
+    origin = read_origin(os.environ.get("EMS_DATABASE_URL", ""))
+    return Settings(stack=read_stack(), origin=origin, live_version=os.environ.get(LIVE_VERSION) or None)
 
 
 def read_stack() -> Stack:

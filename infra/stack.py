@@ -6,9 +6,10 @@ so that runbooks work while Pulumi's backend is down. A field that has no defaul
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta, field, json
 
 from infra.shapes import (
     Alerts,
@@ -79,6 +80,12 @@ class Api(Frozen, frozen=True):
     kv: dict[str, Name] = field(default_factory=dict)
     cpu_milliseconds: Annotated[int, Meta(gt=0, le=300_000)] | None = None
     placement: Literal["smart"] | None = None
+
+    def message(self, module: bytes) -> str:
+        """Return how a version is called: by all that makes it run as it does. The same content, the same name."""
+        names = (self.compatibility_flags, sorted(self.variables.items()), sorted(self.kv.items()))
+        limits = (self.compatibility_date, self.cpu_milliseconds, self.placement)
+        return f"app {hashlib.sha256(json.encode((module.rstrip(), names, limits))).hexdigest()[:12]}"
 
 
 class Web(Frozen, frozen=True):
@@ -206,6 +213,26 @@ class Pin(Frozen, frozen=True):
     run: str
 
 
+class Release(Frozen, frozen=True):
+    """How a new version of the API gets its traffic, and what happens when a check fails on the way.
+
+    `traffic` is in per cent, stage by stage: at 0 only our own checks reach it. At each stage requests of the smoke
+    checks are sent for `bake_seconds`, and at most `error_rate_percent` of them may fail. `on_failure` rolls back by
+    itself to the release before, or stops and leaves it to people.
+    """
+
+    traffic: tuple[Annotated[float, Meta(ge=0, le=100)], ...] = (100,)
+    bake_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0
+    error_rate_percent: Annotated[float, Meta(ge=0, le=100)] = 1
+    on_failure: Literal["rollback", "stop"] = "rollback"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the stages grow and end with everything."""
+        if self.traffic[-1:] != (100,) or list(self.traffic) != sorted(set(self.traffic)):
+            message = f"expected stages that grow and end with 100, got {list(self.traffic)}"
+            raise ValueError(message)
+
+
 class Approvals(Frozen, frozen=True):
     """The books that a second person must approve before their first effect, and how long an approval counts."""
 
@@ -245,6 +272,7 @@ class Stack(Frozen, frozen=True):
     drill: Drill
     twin: Twin
     pins: dict[str, Pin]
+    release: Release = Release()
     approvals: Approvals = Approvals()
     manual: tuple[Manual, ...] = ()
     local_folder: str | None = None

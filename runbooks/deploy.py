@@ -1,49 +1,73 @@
-"""Apply the program, prove that the release works, and record it as verified good.
+"""Apply the program, give the new release its traffic, prove that it works, and record it as verified good.
 
-apply → prove the health contract with the new version → pass the smoke checks → record the proof, which is what makes
-the release a target of a later rollback. A pinned release keeps its traffic: the new code is only uploaded.
+apply → (stage by stage, while the release before keeps the rest of the traffic) → prove the health contract with the
+new version → pass the smoke checks → watch it for a while → record the proof, which is what makes the release a target
+of a later rollback. A check that fails takes the release back by itself: traffic to the release before, the bad one
+quarantined, the good one pinned and proven. A pinned release keeps its traffic: the new code is only uploaded.
 """
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.engine.step import Book, Step
-from runbooks.steps.cloudflare.edge import serves
-from runbooks.steps.cloudflare.workers import SHORT, released_by
-from runbooks.steps.pins import read_pins
-from runbooks.steps.program import apply_program
-from runbooks.steps.releases import record_verified
+from runbooks.clients.edge import asking_for
+from runbooks.engine.step import Book, NoUndo, Step
+from runbooks.steps.cloudflare.edge import any_version, plainly, serves, smoke_passes
+from runbooks.steps.cloudflare.stages import (
+    WHOLE,
+    Watch,
+    error_rate_stays_low,
+    follow_program,
+    see_way_back,
+    shift_traffic,
+)
+from runbooks.steps.cloudflare.workers import SHORT, given, released_by, route_traffic, uploaded_by
+from runbooks.steps.pins import pin_release, read_pins
+from runbooks.steps.program import WAY_BACK, apply_program
+from runbooks.steps.releases import quarantine, read_releases, record_verified
+from runbooks.steps.standing import refuse_quarantined, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from infra.stack import Release
     from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.edge import Edge
     from runbooks.clients.pulumi import Pulumi
     from runbooks.engine.record.home import Home
+    from runbooks.engine.step import Sight
     from runbooks.model.settings import Settings
 
-NAME = "deploy"
+NAME: Final = "deploy"
+NOT_AGAIN: Final = "what failed its checks gets no traffic again by an undo: `invoke rollback --to=…` sends it there"
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the operator asks for. `preview` reads what would change, which takes as long as importing the program."""
 
     preview: bool = True
+    accept_quarantined: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is live and pinned, and what would change: None when no preview was asked for."""
+    """What is live and pinned, and what would change: None when no preview was asked for.
+
+    `held` keeps the traffic while the program is applied (None: the new release gets all of it at once), `back` is
+    where a release that fails goes back to; None, and then `why_none` says why.
+    """
 
     live: tuple[str, ...]
     pinned: str | None
     changes: tuple[str, ...] | None
+    held: str | None = None
+    back: str | None = None
+    why_none: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,37 +82,175 @@ class Deploy:
     arguments: Arguments
     clock: Callable[[], datetime]
 
+    @property
+    def worker(self) -> str:
+        """Return the Worker's name."""
+        return self.settings.stack.api.name
+
+    @property
+    def policy(self) -> Release:
+        """Return how a release gets its traffic."""
+        return self.settings.stack.release
+
+    @cached_property
+    def message(self) -> str:
+        """Return how the version is called that the repository holds now; builds it."""
+        api = self.settings.stack.api
+        return api.message(self.pulumi.module(api.build))
+
     def gather(self) -> Facts:
-        """Read what is live and pinned, and what the program would change."""
-        live = self.cloudflare.live(self.settings.stack.api.name)
+        """Read what is live and pinned, and what the program would change. Raises Refused for what was quarantined."""
+        live, releases = self.cloudflare.live(self.worker), read_releases(self.home, "api")
         pin = read_pins(self.settings.file).get("api")
+        now = standing(self.cloudflare, self.worker, live, releases)
+        if pin is None and not self.arguments.accept_quarantined:
+            override = self.command("deploy --accept-quarantined")
+            refuse_quarantined(self.cloudflare, self.worker, releases, lambda: self.message, override=override)
+        held = now.serving if pin is None and self.policy.traffic != (WHOLE,) else None
         changes = None
         if self.arguments.preview:
-            changes = tuple(f"{c.action} {c.type} {c.name}" for c in self.pulumi.preview().changes)
+            changes = tuple(f"{c.action} {c.type} {c.name}" for c in self.pulumi.holding(held).preview().changes)
         return Facts(
             live=tuple(share.version_id for share in live.versions) if live else (),
             pinned=pin.version if pin else None,
             changes=changes,
+            held=held,
+            back=now.back,
+            why_none=now.why_none,
         )
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure."""
-        stack = self.settings.stack
-        released = released_by("apply")
-        web = tuple((stack.web.host, smoke) for smoke in stack.web.smoke)
-        otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}" if facts.live else None
+        way = self.at_once(facts) if facts.held is None else self.in_stages(facts, facts.held)
+        proofs = tuple(step.name for step in way if is_check(step.name))
         return (
-            apply_program(self.pulumi, self.cloudflare, stack.api.name, resources=len(facts.changes or ())),
-            *serves(
-                self.edge,
-                stack.api,
-                version=released,
-                clock=self.clock,
-                next_command=otherwise,
-                others=web,
-            ),
-            record_verified(self.home, "api", version=released, proofs=("health", "smoke"), clock=self.clock),
+            *way,
+            record_verified(self.home, "api", version=self.released(facts), proofs=proofs, clock=self.clock),
         )
+
+    def at_once(self, facts: Facts) -> tuple[Step, ...]:
+        """Return how all traffic goes to the new release, or stays on the pinned one, as the program says."""
+        cloudflare, worker = self.cloudflare, self.worker
+        return (
+            apply_program(self.pulumi, cloudflare, worker, resources=len(facts.changes or ())),
+            follow_program(cloudflare, worker, version=self.released(facts), way_back=WAY_BACK, name="traffic"),
+            *self.checks(facts, WHOLE),
+            self.site(facts),
+        )
+
+    def in_stages(self, facts: Facts, held: str) -> tuple[Step, ...]:
+        """Return how the new release gets its traffic while `held` keeps the rest; the program learns of it at last."""
+        cloudflare, worker, new = self.cloudflare, self.worker, self.released(facts)
+        way: list[Step] = []
+        if facts.live != (held,):  # an earlier run has left a split
+            way.append(route_traffic(cloudflare, worker, to=held, back_to=None, what=NAME, name="end the split"))
+        resources = len(facts.changes or ())
+        way.append(apply_program(self.pulumi, cloudflare, worker, resources=resources, live=given(held)))
+        way.append(self.site(facts))
+        for stage in self.policy.traffic:
+            name = "traffic" + suffix(stage)
+            way.append(shift_traffic(cloudflare, worker, version=new, percentage=stage, beside=held, name=name))
+            way += self.checks(facts, stage)
+        title = "let the program declare the new release as live"
+        way.append(apply_program(self.pulumi, cloudflare, worker, resources=0, live=new, title=title, name="declare"))
+        return tuple(way)
+
+    def released(self, facts: Facts) -> Callable[[Sight], str]:
+        """Return how to read the version that this run brings live."""
+        return released_by("apply") if facts.held is None else uploaded_by("apply")
+
+    def checks(self, facts: Facts, stage: float) -> tuple[Step, ...]:
+        """Return what proves the new release at this part of the traffic."""
+        api, version = self.settings.stack.api, self.released(facts)
+
+        def headers(sight: Sight) -> Mapping[str, str]:
+            return asking_for(api.name, version(sight))
+
+        asked = headers if stage < WHOLE else plainly
+        proofs = serves(
+            self.edge,
+            api,
+            version=version,
+            clock=self.clock,
+            next_command=self.after_failure(facts),
+            headers=asked,
+            suffix=suffix(stage),
+        )
+        if not self.policy.bake_seconds:
+            return proofs
+        watch = Watch(
+            edge=self.edge,
+            api=api,
+            seconds=self.policy.bake_seconds,
+            percent=self.policy.error_rate_percent,
+            version=version,
+            headers=asked,
+            clock=self.clock,
+            next_command=self.after_failure(facts),
+        )
+        return (*proofs, error_rate_stays_low(watch, name="watch" + suffix(stage)))
+
+    def site(self, facts: Facts) -> Step:
+        """Return the step that proves the site, whose content the program has put live."""
+        web = self.settings.stack.web
+        checks = tuple((web.host, smoke) for smoke in web.smoke)
+        return smoke_passes(self.edge, checks, next_command=self.after_failure(facts), name="site")
+
+    def after_failure(self, facts: Facts) -> str | None:
+        """Return what to type after a check that failed."""
+        if self.rolls_back(facts):
+            return self.command("rollback --unpin")
+        return self.command("rollback") if facts.live else None
+
+    def rolls_back(self, facts: Facts) -> bool:
+        """Tell whether a check that fails takes the release back: not where a pin has kept the traffic anyway."""
+        return self.policy.on_failure == "rollback" and facts.pinned is None
+
+    def on_failure(self, facts: Facts) -> tuple[Step, ...]:
+        """Return what takes the release back."""
+        if not self.rolls_back(facts):
+            return ()
+        version, back = self.released(facts), facts.back
+        look = see_way_back(
+            version=version,
+            back=back,
+            why_none=facts.why_none,
+            blameless=self.blameless(facts),
+            next_command=self.command("deploy"),
+            name="way back",
+        )
+        if back is None:
+            return (look,)
+        api = self.settings.stack.api
+        route = route_traffic(self.cloudflare, self.worker, to=back, back_to=None, what="taken back", force=True)
+        reason = "a check failed after the deploy of another release"
+        again = self.command("rollback")
+        return (
+            look,
+            quarantine(self.home, "api", version=version, to=back, clock=self.clock),
+            replace(route, undo=NoUndo(NOT_AGAIN)),
+            pin_release(self.settings.file, "api", version=back, reason=reason, clock=self.clock),
+            *serves(self.edge, api, version=given(back), clock=self.clock, next_command=again, prefix="old "),
+        )
+
+    def blameless(self, facts: Facts) -> Callable[[Sight], str]:
+        """Return how to tell that it is the site whose check failed, not the API."""
+        names = [step.name for step in self.steps(facts) if is_check(step.name) or step.name.startswith("traffic")]
+        first, last = names[0], names[-1]
+
+        def why(sight: Sight) -> str:
+            if first in sight.results and last not in sight.results:
+                return ""
+            return f"it is the site {self.settings.stack.web.host} that fails; the API was left as it is"
+
+        return why
+
+    def after_undo(self, facts: Facts) -> tuple[Step, ...]:
+        """Return the steps that prove that what was live before serves again."""
+        version = given(facts.live[0]) if len(facts.live) == 1 else any_version
+        again = self.command("rollback")
+        api = self.settings.stack.api
+        return serves(self.edge, api, version=version, clock=self.clock, next_command=again, prefix="former ")
 
     def summary(self, facts: Facts) -> str:
         """Return one line for the operator."""
@@ -98,6 +260,20 @@ class Deploy:
         if facts.pinned:
             text += f". Traffic stays on {facts.pinned[:SHORT]}, which is pinned, until `invoke rollback --unpin`"
         return text
+
+    def command(self, words: str) -> str:
+        """Return a command line for this stack."""
+        return f"invoke {words} --stack {shlex.quote(self.settings.argument)}"
+
+
+def is_check(name: str) -> bool:
+    """Tell whether a step of this name proves the new release of the API."""
+    return name.startswith(("health", "smoke", "watch"))
+
+
+def suffix(stage: float) -> str:
+    """Return what tells the steps of one stage from those of another; the last one's have their plain names."""
+    return f" at {stage:g} %" if stage < WHOLE else ""
 
 
 def book(
@@ -119,4 +295,6 @@ def book(
         steps=it.steps,
         summary=it.summary,
         recheck=("live", "pinned"),
+        after_undo=it.after_undo,
+        on_failure=it.on_failure,
     )

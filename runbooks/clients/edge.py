@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 PATIENCE: Final = 10.0  # seconds for one answer: longer than any user would wait
 
 
+def asking_for(worker: str, version: str) -> dict[str, str]:
+    """Return the header by which a request reaches this version, whatever its share of the traffic, 0 % included.
+
+    Cloudflare obeys it for versions of the current deployment only (documentation of gradual deployments, 2026-11).
+    """
+    return {"cloudflare-workers-version-overrides": f'{worker}="{version}"'}
+
+
 @dataclass
 class Edge:
     """Reach hosts at `endpoint` (the twin's edge) or, without one, by their own names over TLS.
@@ -46,9 +54,9 @@ class Edge:
         """Close the connections."""
         self._client.close()
 
-    def get(self, host: str, path: str) -> Answer:
+    def get(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask once, as a browser would; any status is an answer. Raises Unreachable when none came."""
-        return self._request("GET", host, path, None, {})
+        return self._request("GET", host, path, None, headers or {})
 
     def send(self, write: Write, host: str, path: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Write once and return the answer, whatever its status; `write` says how a lost one is settled.

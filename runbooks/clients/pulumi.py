@@ -12,14 +12,14 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 import msgspec
 
-from infra.outputs import Outputs
+from infra.outputs import LIVE_VERSION, Outputs
 from runbooks.clients import child
 from runbooks.model.errors import ActError, CheckError, OpsError, Refused
 
@@ -95,9 +95,17 @@ class Pulumi:
     read_only: bool = False
     python: str = sys.executable
 
+    def holding(self, live: str | None) -> Self:
+        """Return the program with this version keeping the traffic; None: the new one gets it, or the pinned one."""
+        return replace(self, environment={**self.environment, LIVE_VERSION: live}) if live else self
+
     def preview(self, report: Report = lambda _change: None) -> Applied:
         """Tell what `up` would do; changes nothing. Raises CheckError with the program's own words."""
         return self._run(CheckError, report, preview=True)
+
+    def module(self, build: Sequence[str]) -> bytes:
+        """Return the API's module as the program would build it. Raises CheckError with what the build said."""
+        return child.printed(build, folder=self.root, environment=self.environment)
 
     def up(self, report: Report = lambda _change: None) -> Applied:
         """Make the program real and return its outputs. Repeating it is safe: it converges.

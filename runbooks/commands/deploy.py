@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from invoke import Context
 
 
-@task(help=WRITING, auto_shortflags=False)
+@task(
+    auto_shortflags=False,
+    help={**WRITING, "accept_quarantined": "Go on although a rollback has left exactly this content of the API."},
+)
 def deploy(
     _context: Context,
     *,
+    accept_quarantined: bool = False,
     stack: str = "prod",
     json: bool = False,
     dry_run: bool = False,
@@ -25,9 +29,11 @@ def deploy(
 ) -> None:
     """Apply the program (pulumi up), prove that the release works, record it as verified good.
 
-    Changes: everything that infra/ declares and that differs: code, site, records, schedules. Costs: about 10 s on
-    the twin and a minute in production; users notice nothing. A pinned release keeps its traffic.
+    Changes: everything that infra/ declares and that differs: code, site, records, schedules. ems-ops:release says how
+    the API's new version gets its traffic, and for how long it is watched; a check that fails takes it back by itself
+    (exit code 5), to the release before, and pins that. A pinned release keeps its traffic.
+    Costs: about 10 s on the twin, in production a minute and the watching; users notice nothing.
     The plan holds a preview of the changes; with --yes the preview is left out, since nobody would read it.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
-    play("deploy", {"preview": dry_run or not yes}, flags)
+    play("deploy", {"preview": dry_run or not yes, "accept_quarantined": accept_quarantined}, flags)

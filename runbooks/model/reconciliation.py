@@ -52,7 +52,7 @@ DEPLOY: Final = Write(
     lost=Lost.BY_LOOKUP,
     how="the live deployment; one of somebody else that came between is left as it is",
     request_id="the deployment's annotation workers/message",
-    steps=("workers.route_traffic",),
+    steps=("workers.route_traffic", "stages.shift_traffic", "stages.follow_program"),
 )
 RESTRICT: Final = Write(
     system="Supabase",

@@ -55,6 +55,8 @@ class Releases(msgspec.Struct, frozen=True):
 
     verified: tuple[str, ...]
     quarantined: tuple[str, ...]
+    quarantined_by: dict[str, str]
+    """The run that quarantined each of those, at last."""
     rolled_back_to: str | None
     """The version that the latest rollback chose, until another one is verified or the pin is taken away."""
 
@@ -70,7 +72,7 @@ def read_releases(home: Home, service: str) -> Releases:
     Raises Refused for any other damage, Unreachable where the ops home doesn't answer.
     """
     verified: dict[str, None] = {}
-    quarantined: dict[str, None] = {}
+    quarantined: dict[str, str] = {}
     rolled_back_to: str | None = None
     for line in _lines(home):
         if line.service != service:
@@ -80,11 +82,11 @@ def read_releases(home: Home, service: str) -> Releases:
             verified[line.version] = None
             rolled_back_to = rolled_back_to if line.version == rolled_back_to else None
         elif line.standing is Standing.QUARANTINED:
-            quarantined[line.version] = None
+            quarantined[line.version] = line.run
             rolled_back_to = line.to
         else:
             rolled_back_to = None
-    return Releases(tuple(verified), tuple(quarantined), rolled_back_to)
+    return Releases(tuple(verified), tuple(quarantined), quarantined, rolled_back_to)
 
 
 def record_verified(
@@ -112,20 +114,24 @@ def quarantine(
     home: Home,
     service: Service,
     *,
-    version: str,
+    version: str | Callable[[Sight], str],
     to: str,
     clock: Callable[[], datetime],
     name: str = "quarantine",
 ) -> Step:
     """Return the step that notes that `version` is rolled back from, in favour of `to`: it is no target any more."""
 
-    def so(releases: Releases, _sight: Sight) -> bool:
-        return version in releases.quarantined and releases.rolled_back_to == to
+    def bad(sight: Sight) -> str:
+        return version if isinstance(version, str) else version(sight)
+
+    def so(releases: Releases, sight: Sight) -> bool:
+        return bad(sight) in releases.quarantined and releases.rolled_back_to == to
 
     def line(sight: Sight) -> Line:
-        return Line(service, version, Standing.QUARANTINED, _now(clock), sight.run, to=to)
+        return Line(service, bad(sight), Standing.QUARANTINED, _now(clock), sight.run, to=to)
 
-    return _note(home, service, so, line, name=name, title=f"quarantine {service} release {version[:8]}")
+    which = f"{service} release {version[:8]}" if isinstance(version, str) else f"the new {service} release"
+    return _note(home, service, so, line, name=name, title=f"quarantine {which}")
 
 
 def note_unpinned(

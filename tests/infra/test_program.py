@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dill  # type: ignore[import-untyped]
 import pytest
 
-from infra.outputs import Outputs
+from infra.outputs import LIVE_VERSION, Outputs
 from tests.infra.conftest import PASSWORD, ZONE_ID, read
 
 if TYPE_CHECKING:
@@ -100,6 +100,37 @@ def test_a_pin_keeps_traffic_where_it_is(declare: Declare, config: Config) -> No
     assert declared.one("ems-api-live").inputs["versions"] == [{"versionId": "4f1c", "percentage": 100.0}]
     assert declared.outputs["api_live_version"] == "4f1c"
     assert declared.outputs["api_version"] == "id of ems-api-app"
+
+
+def test_a_version_can_be_held_for_one_pass(declare: Declare, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the deploy book says keeps the traffic while the new code is uploaded; a pin overrules it."""
+    monkeypatch.setenv(LIVE_VERSION, "4f1c")
+    declared = declare(config)
+    assert declared.one("ems-api-live").inputs["versions"] == [{"versionId": "4f1c", "percentage": 100.0}]
+    assert (declared.outputs["api_live_version"], declared.outputs["api_version"]) == ("4f1c", "id of ems-api-app")
+    pin = {"version": "9a02", "since": "2026-11-20T10:00:00Z", "reason": "bad release", "run": "r1"}
+    assert declare({**config, "ems-ops:pins": {"api": pin}}).outputs["api_live_version"] == "9a02"
+
+
+def test_the_same_content_has_the_same_name(declare: Declare, config: Config) -> None:
+    """A version's message tells by all that makes it run as it does, not by its id: it is known again."""
+
+    def message(**api: object) -> str:
+        declared = declare({**config, "ems-ops:api": {**config["ems-ops:api"], **api}})
+        return str(declared.one("ems-api-app").inputs["annotations"]["workersMessage"])
+
+    assert message() == message()
+    others = {
+        message(),
+        message(build=["python", "-c", "print('export default 1')"]),
+        message(variables={"RELEASE": "2"}),
+        message(compatibility_date="2026-04-02"),
+        message(compatibility_flags=[]),
+        message(kv={"SESSIONS": "sessions"}),
+        message(cpu_milliseconds=50),
+        message(placement="smart"),
+    }
+    assert len(others) == 8
 
 
 def test_the_provider_knows_every_argument(declare: Declare, config: Config) -> None:

@@ -34,6 +34,10 @@ class StandIn:
     sick: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By version: fields of its health answer that are wrong, or `status_code`."""
     failing_paths: dict[str, int] = field(default_factory=dict)
+    bad_paths: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By version: paths that it answers with another status."""
+    bad_after: dict[str, int] = field(default_factory=dict)
+    """By version: how many requests it answers well before every one fails."""
     lose_next_write: bool = False
     """Whether the next write is done and its answer never comes."""
 
@@ -52,11 +56,15 @@ class StandIn:
     def deploy(self, *versions: str, message: str = "") -> dict[str, Any]:
         """Give the versions equal parts of the traffic."""
         share = 100 / len(versions)
+        return self.split([{"version_id": version, "percentage": share} for version in versions], message)
+
+    def split(self, shares: list[dict[str, Any]], message: str) -> dict[str, Any]:
+        """Give each version its part of the traffic."""
         deployment = {
             "id": str(uuid.uuid4()),
             "created_on": datetime.now(UTC).isoformat(),
             "strategy": "percentage",
-            "versions": [{"version_id": version, "percentage": share} for version in versions],
+            "versions": shares,
             "annotations": {"workers/message": message},
         }
         self.deployments.insert(0, deployment)
@@ -76,8 +84,7 @@ class StandIn:
         """Do what the provider or the edge does."""
         route = path.partition("?")[0]
         if route.endswith("/deployments") and method == "POST":
-            versions = [share["version_id"] for share in body["versions"]]
-            made = self.deploy(*versions, message=body["annotations"]["workers/message"])
+            made = self.split(body["versions"], body["annotations"]["workers/message"])
             return 200, {"success": True, "result": made}
         if route.endswith("/deployments"):
             if not self.deployments:
@@ -85,12 +92,18 @@ class StandIn:
             return 200, {"success": True, "result": {"deployments": self.deployments[:10]}}
         if route.endswith("/versions"):
             return 200, {"success": True, "result": {"items": self.versions}}
+        if "/versions/" in route:
+            found = [version for version in self.versions if version["id"] == route.rpartition("/")[2]]
+            return (200, {"success": True, "result": found[0]}) if found else (404, {"success": False, "errors": []})
         return self.health() if route == "/api/health" else self.serve(route)
 
     def serve(self, route: str) -> tuple[int, Any]:
         """Answer as any other route of the service does."""
         usual = 404 if route == "/api/nothing-here" else 200
-        return self.failing_paths.get(route, usual), {"path": route}
+        if self.live in self.bad_after:
+            self.bad_after[self.live] -= 1
+            usual = usual if self.bad_after[self.live] >= 0 else 500
+        return self.bad_paths.get(self.live, self.failing_paths).get(route, usual), {"path": route}
 
     def health(self) -> tuple[int, Any]:
         """Answer as the live version does."""

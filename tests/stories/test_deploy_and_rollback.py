@@ -57,6 +57,7 @@ def test_a_bad_release_is_rolled_back_and_stays_away(operator: Operator, tmp_pat
     assert status_of(operator) == 200
 
     break_the_code(operator, tmp_path)
+    operator.edit("ems-ops:release", on_failure="stop")
     bad = operator.consents("deploy")
     assert (bad.code, bad.document["status"]) == (5, "unproven"), bad.text
     assert bad.document["next_command"] == f"invoke rollback --stack {operator.stack_file}"
@@ -85,7 +86,12 @@ def test_a_bad_release_is_rolled_back_and_stays_away(operator: Operator, tmp_pat
 
     assert operator.consents("rollback", "--unpin").code == 0
     gone = operator.consents("deploy")
-    assert gone.code == 5, gone.text
+    assert (gone.code, gone.document["next_command"]) == (
+        2,
+        f"invoke deploy --accept-quarantined --stack {operator.stack_file}",
+    ), gone.text
+    assert status_of(operator) == 200
+    assert operator.consents("deploy", "--accept-quarantined").code == 5
     assert status_of(operator) == 500
 
 

@@ -127,6 +127,7 @@ def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: li
     config["ems-ops:ops_home"] = str(_home_of(base, folder))
     config["ems-ops:twin"]["state"] = str(_home_of(base, folder) / STATE)
     config["ems-ops:pins"] = {}
+    config["ems-ops:release"] = {"on_failure": "stop"}  # at once, and what fails is left for the drill's book to repair
     if build is not None:
         config["ems-ops:api"]["build"] = build
     folder.mkdir(parents=True, exist_ok=True)

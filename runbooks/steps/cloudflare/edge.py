@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,8 @@ ONLY_READS: Final = NoUndo("it only reads")
 Clock = Callable[[], datetime]
 Version = Callable[[Sight], str | None]
 """Which version must answer; None accepts any."""
+Headers = Callable[[Sight], Mapping[str, str]]
+"""What is sent along: by which version a request asks to be answered."""
 Look = Callable[[Sight], tuple[list[str], Evidence]]
 """What is wrong, in words, and what was seen."""
 
@@ -77,6 +79,11 @@ def any_version(_sight: Sight) -> None:
     """Accept whichever version answers: where traffic is split."""
 
 
+def plainly(_sight: Sight) -> Mapping[str, str]:
+    """Send nothing along: be a user."""
+    return {}
+
+
 def serves(
     edge: Edge,
     api: Api,
@@ -84,14 +91,15 @@ def serves(
     version: Version,
     clock: Clock,
     next_command: str | None,
-    others: tuple[tuple[str, Smoke], ...] = (),
+    headers: Headers = plainly,
     prefix: str = "",
+    suffix: str = "",
 ) -> tuple[Step, ...]:
     """Return the steps that prove that the API serves its users: the health contract, then every smoke check.
 
-    `others` are smoke checks of other hosts, `prefix` stands before the names of the steps.
+    `prefix` and `suffix` stand around the names of the steps.
     """
-    checks = (*((api.host, smoke) for smoke in api.smoke), *others)
+    checks = tuple((api.host, smoke) for smoke in api.smoke)
     return (
         edge_answers(
             edge,
@@ -100,9 +108,10 @@ def serves(
             version=version,
             clock=clock,
             next_command=next_command,
-            name=f"{prefix}health",
+            headers=headers,
+            name=f"{prefix}health{suffix}",
         ),
-        smoke_passes(edge, checks, next_command=next_command, name=f"{prefix}smoke"),
+        smoke_passes(edge, checks, next_command=next_command, headers=headers, name=f"{prefix}smoke{suffix}"),
     )
 
 
@@ -116,6 +125,7 @@ def edge_answers(
     next_command: str | None,
     in_a_row: int = IN_A_ROW,
     within: float = PROPAGATION,
+    headers: Headers = plainly,
     name: str = "health",
 ) -> Step:
     """Return the step that proves the health contract with this version, `in_a_row` times, `within` seconds."""
@@ -124,7 +134,7 @@ def edge_answers(
         wanted = version(sight)
         milliseconds: list[Json] = []
         for _ in range(in_a_row):
-            answer = edge.get(host, contract.path)
+            answer = edge.get(host, contract.path, headers(sight))
             faults = health_faults(answer, contract, version=wanted, now=clock())
             if faults:
                 return [f"{answer.what}: {fault}" for fault in faults], {"version": wanted}
@@ -140,12 +150,14 @@ def smoke_passes(
     *,
     next_command: str | None,
     within: float = 3.0,
+    headers: Headers = plainly,
     name: str = "smoke",
 ) -> Step:
     """Return the step that proves every (host, smoke check) of the stack file, all in one pass, `within` seconds."""
 
-    def look(_sight: Sight) -> tuple[list[str], Evidence]:
-        faults = [fault for host, smoke in checks for fault in smoke_faults(edge.get(host, smoke.path), smoke)]
+    def look(sight: Sight) -> tuple[list[str], Evidence]:
+        sent = headers(sight)
+        faults = [fault for host, smoke in checks for fault in smoke_faults(edge.get(host, smoke.path, sent), smoke)]
         return faults, {"passed": [f"{host}{smoke.path} {smoke.status}" for host, smoke in checks]}
 
     return Proof(look, within, next_command).step(name, f"pass {len(checks)} smoke checks")

@@ -19,43 +19,47 @@ SHORT: Final = 8  # characters of a version id that the operator reads
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """All of a Worker's traffic on version `to`, planned while `back_to` had it.
+    """A Worker's traffic split as `to`, planned while `back_to` had all of it.
 
     `what` and the request id stay in the deployment's message, by which a deployment whose answer was lost is found
-    again. `force` accepts that secrets changed since `to` was live; without it Cloudflare refuses with 10220, and
+    again. `force` accepts that secrets changed since those were live; without it Cloudflare refuses with 10220, and
     `on_secret_change` is the command to type then.
     """
 
     cloudflare: Cloudflare
     worker: str
-    to: str
+    to: tuple[Share, ...]
     back_to: str | None
     what: str
-    force: bool
-    on_secret_change: str | None
+    force: bool = False
+    on_secret_change: str | None = None
 
     def holds(self, sight: Sight) -> Held:
-        """Tell whether the live deployment is that version at 100 %."""
+        """Tell whether the live deployment is that split."""
         live = self.cloudflare.live(self.worker)
-        if live is not None and live.version == self.to != self.back_to and not sight.request:
+        if self.is_so(live) and self.to != (Share(self.back_to or "", 100),) and not sight.request:
             live = self.cloudflare.live(self.worker)  # against the plan: one stale read must not skip the act
         seen = _evidence(live, sight)
-        if live is not None and live.version == self.to:
+        if self.is_so(live):
             return Yes(seen)
-        return No(seen, f"{self.worker}: expected {self.to[:SHORT]} 100 %, got {_split(live)}")
+        return No(seen, f"{self.worker}: expected {_shares(self.to)}, got {_split(live)}")
+
+    def is_so(self, live: Deployment | None) -> bool:
+        """Tell whether this deployment is that split, in whatever order it lists its parts."""
+        return live is not None and sorted(live.versions, key=_by_version) == sorted(self.to, key=_by_version)
 
     def act(self, sight: Sight) -> Json:
         """Deploy it. Raises ActRefused where somebody else has deployed since this step began."""
         if sight.before.get("overtaken"):
             raise self.overtaken(self.cloudflare.live(self.worker))
         try:
-            made = self.deploy((Share(self.to, 100),), self.what, sight, force=self.force)
+            made = self.deploy(self.to, self.what, sight, force=self.force)
         except ActRefused as error:
             if error.code != CHANGED_SINCE:
                 raise
-            message = f"{error} Version {self.to} would run with secrets that it was not tested with."
+            message = f"{error} Version {self.to[0].version_id} would run with secrets that it was not tested with."
             raise ActRefused(message, next_command=self.on_secret_change, code=error.code) from None
-        return {"deployment": made.id, "version": self.to}
+        return {"deployment": made.id, "version": self.to[0].version_id}
 
     def undo(self, sight: Sight) -> Json:
         """Go back to the split that was seen right before the act.
@@ -66,7 +70,7 @@ class Traffic:
         live = self.cloudflare.live(self.worker)
         if live is not None and live.versions == split:
             return {"deployment": live.id, "split": msgspec.to_builtins(split)}  # somebody has done it already
-        if live is None or live.version != self.to:
+        if not self.is_so(live):
             raise self.overtaken(live)
         made = self.deploy(split, f"undo {self.what}", sight, force=True)
         return {"deployment": made.id, "split": msgspec.to_builtins(split)}
@@ -103,7 +107,7 @@ def route_traffic(
     traffic = Traffic(
         cloudflare=cloudflare,
         worker=worker,
-        to=to,
+        to=(Share(to, 100),),
         back_to=back_to,
         what=what,
         force=force,
@@ -124,8 +128,13 @@ def route_traffic(
 
 
 def released_by(step: str) -> Callable[[Sight], str]:
-    """Return how to read the version that an earlier step (`apply_program`) left live."""
-    return lambda sight: str(_object(sight.results[step])["live"])
+    """Return how to read the version that shall be live after an earlier step (`apply_program`)."""
+    return lambda sight: str(_object(sight.results[step])["wanted"])
+
+
+def uploaded_by(step: str) -> Callable[[Sight], str]:
+    """Return how to read the version that an earlier step (`apply_program`) has uploaded, live or not."""
+    return lambda sight: str(_object(_object(sight.results[step])["outputs"])["api_version"])
 
 
 def given(version: str) -> Callable[[Sight], str]:
@@ -151,8 +160,16 @@ def _evidence(live: Deployment | None, sight: Sight) -> Evidence:
     }
 
 
+def _by_version(share: Share) -> str:
+    return share.version_id
+
+
 def _split(live: Deployment | None) -> str:
-    return ", ".join(f"{s.version_id[:SHORT]} {s.percentage:g} %" for s in live.versions) if live else "nothing"
+    return _shares(live.versions) if live else "nothing"
+
+
+def _shares(split: tuple[Share, ...]) -> str:
+    return ", ".join(f"{share.version_id[:SHORT]} {share.percentage:g} %" for share in split)
 
 
 def _object(value: Json) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -134,6 +135,14 @@ def test_without_the_cli_it_says_how_to_get_it(tmp_path: Path) -> None:
     pulumi = Pulumi("prod", tmp_path / "Pulumi.prod.yaml", tmp_path, {"PATH": str(tmp_path)}, None, str)
     with pytest.raises(Refused, match=r"expected the Pulumi CLI on PATH, got none\. How to install it: https"):
         pulumi.up()
+
+
+def test_a_version_is_held_by_the_environment(tmp_path: Path) -> None:
+    """The program is told which version keeps the traffic, for this pass only; the build is that of the program."""
+    pulumi = by_twin(tmp_path, PATH=os.environ["PATH"])
+    assert pulumi.holding("4f1c").environment["EMS_LIVE_VERSION"] == "4f1c"
+    assert "EMS_LIVE_VERSION" not in pulumi.holding(None).environment
+    assert pulumi.module(("python", "-c", "print('code')")) == b"code"
 
 
 def test_a_plan_never_applies(tmp_path: Path) -> None:

@@ -85,6 +85,20 @@ def test_refuses_an_unknown_key_inside_a_value(root: Path, tmp_path: Path) -> No
     assert "ems-ops:objectives is not right: Object contains unknown field `rtto`" in refusal(file)
 
 
+@pytest.mark.parametrize("traffic", [[], [10], [50, 10, 100], [10, 10, 100], [100, 10]])
+def test_refuses_stages_that_do_not_grow_to_everything(root: Path, tmp_path: Path, traffic: list[int]) -> None:
+    """A release that would stay half-way, or go back and forth, is told before it begins."""
+    text = refusal(stack_file(root, tmp_path, {"ems-ops:release": {"traffic": traffic}}))
+    shown = [float(stage) for stage in traffic]
+    assert f"ems-ops:release is not right: expected stages that grow and end with 100, got {shown}" in text
+
+
+def test_a_release_needs_no_policy(root: Path, tmp_path: Path) -> None:
+    """An older stack file has none: all traffic at once, taken back by itself when a check fails."""
+    release = read_stack(stack_file(root, tmp_path, {}, drop="ems-ops:release")).release
+    assert (release.traffic, release.bake_seconds, release.on_failure) == ((100,), 0, "rollback")
+
+
 def test_refuses_an_encrypted_value(root: Path, tmp_path: Path) -> None:
     """A `secure:` value can't be read without Pulumi, so runbooks refuse it by name."""
     file = stack_file(root, tmp_path, {"ems-ops:zone": {"secure": "v1:abc"}})

@@ -25,6 +25,7 @@ from runbooks.clients.supabase import (
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import AnswerLost, Exit
 from runbooks.model.reconciliation import WRITES
+from runbooks.steps.cloudflare.stages import follow_program, shift_traffic
 from runbooks.steps.cloudflare.workers import given, route_traffic
 from runbooks.steps.database.copies import copy_present, keep_later_writes
 from runbooks.steps.database.restrictions import allow
@@ -108,6 +109,19 @@ class Bench:
         before, to = self.desk.release(), self.desk.stand_in.upload()
         return route_traffic(self.desk.cloudflare, "ems-api", to=to, back_to=before)
 
+    def shift(self) -> Step:
+        """Return the step that gives a part of the traffic to a fresh version."""
+        before, to = self.desk.release(), self.desk.stand_in.upload()
+        return shift_traffic(
+            self.desk.cloudflare, "ems-api", version=given(to), percentage=10, beside=before, name="traffic"
+        )
+
+    def follow(self) -> Step:
+        """Return the step that sends the traffic where the program says."""
+        self.desk.release()
+        to = self.desk.stand_in.upload()
+        return follow_program(self.desk.cloudflare, "ems-api", version=given(to), way_back="-", name="traffic")
+
     def recovery(self) -> Step:
         """Return the recovery."""
         platform = self.platform
@@ -127,6 +141,8 @@ class Bench:
 
 MAKERS: dict[str, Callable[[Bench], Step]] = {
     "workers.route_traffic": Bench.route,
+    "stages.shift_traffic": Bench.shift,
+    "stages.follow_program": Bench.follow,
     "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
     "supabase.recover": Bench.recovery,
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(
