@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from twin.workerd.console import Lines
     from twin.workerd.fleet import Fleet
     from twin.workerd.instance import Instance
-    from twin.world import Routing
+    from twin.world import Asset, Routing
 
 _COLO = "TWN"
 _SMALL = 64 << 10  # bytes: a body up to this size is passed on in one piece
@@ -69,7 +69,7 @@ class Edge:
             return _own(host, request, ray)
         target = self._routing.target(host, request.path)
         if isinstance(target, WorkerTarget):
-            return await self.to_worker(request, target.script, target.split, ray)
+            return await self._by_version(request, target.script, target.split, ray)
         begun = time.perf_counter()
         answer = self._asset(request, target) if target is not None else _error(530, 1016)
         answer.headers["cf-ray"] = ray
@@ -81,7 +81,20 @@ class Edge:
 
     async def to_script(self, request: web.Request, script: str) -> web.StreamResponse:
         """Answer a request that another Worker sends through a service binding."""
-        return await self.to_worker(request, script, self._routing.live(script), f"{secrets.token_hex(8)}-{_COLO}")
+        return await self._by_version(request, script, self._routing.live(script), f"{secrets.token_hex(8)}-{_COLO}")
+
+    async def _by_version(
+        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str
+    ) -> web.StreamResponse:
+        """Answer with a version's static assets, or by its code."""
+        begun = time.perf_counter()
+        version = pick(script, split, request)
+        static = self._static(request, script, version)
+        if static is None:
+            return await self.to_worker(request, script, ((version, 100.0),), ray)
+        static.headers["cf-ray"] = ray
+        self._note(request, ray, begun, (script, version), status=static.status, outcome="ok")
+        return static
 
     async def to_worker(
         self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str
@@ -107,15 +120,19 @@ class Edge:
             self._note(request, ray, begun, (script, version), status=status, outcome=outcome)
         return answer
 
+    def _static(self, request: web.Request, script: str, version: str) -> web.Response | None:
+        """Return what the version's static assets answer, None when its code does."""
+        if request.method not in {"GET", "HEAD"}:
+            return None
+        navigates = request.headers.get("sec-fetch-mode") == "navigate"
+        path = request.rel_url.raw_path_qs
+        asset = self._routing.static(script, version, path, navigates=navigates, bound=False)
+        return None if asset is None else file(request, asset)
+
     def _asset(self, request: web.Request, site: SiteTarget) -> web.Response:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"allow": "GET, HEAD"})
-        asset = self._routing.asset(site, request.rel_url.raw_path)
-        headers: CIMultiDict[str] = CIMultiDict(asset.headers)
-        tag = headers.get("etag")
-        if tag is not None and tag in request.headers.get("if-none-match", ""):
-            return web.Response(status=304, headers=headers)
-        return web.Response(status=asset.status, headers=headers, body=asset.body)
+        return file(request, self._routing.asset(site, request.rel_url.raw_path))
 
     def _note(
         self, request: web.Request, ray: str, begun: float, served: tuple[str, str], *, status: int, outcome: str
@@ -135,6 +152,15 @@ class Edge:
                 "outcome": outcome,
             }
         )
+
+
+def file(request: web.Request, asset: Asset) -> web.Response:
+    """Return a static file as an answer; 304 when the visitor has it."""
+    headers: CIMultiDict[str] = CIMultiDict(asset.headers)
+    tag = headers.get("etag")
+    if tag is not None and tag in request.headers.get("if-none-match", ""):
+        return web.Response(status=304, headers=headers)
+    return web.Response(status=asset.status, headers=headers, body=asset.body)
 
 
 def pick(script: str, split: tuple[tuple[str, float], ...], request: web.Request) -> str:

@@ -17,7 +17,7 @@ from twin import cloudflare, dns, supabase
 from twin.calls import Controls
 from twin.cloudflare.access.meter import METERS
 from twin.cloudflare.store import STORE
-from twin.edge import Edge
+from twin.edge import Edge, file
 from twin.workerd import kv, r2
 from twin.workerd.config import Ways
 from twin.workerd.console import Lines, console_lines
@@ -101,6 +101,7 @@ class Parts:
         cluster = self._database.cluster
         return Engines(
             switch=self._fleet.switch,
+            prove=self._fleet.prove,
             recover=cluster.recover,
             database_state=lambda: cluster.state,
             restrict=self._database.restrict,
@@ -157,6 +158,11 @@ class Parts:
             return await r2.answer(self._stored.objects, request.headers["twin-r2"], request)
         if "twin-service" in request.headers:
             return await self._edge.to_script(request, request.headers["twin-service"])
+        if "twin-assets" in request.headers:
+            script, _, version = request.headers["twin-assets"].partition("/")
+            path = request.rel_url.raw_path_qs
+            asset = self._routing.static(script, version, path, navigates=False, bound=True)
+            return web.Response(status=404) if asset is None else file(request, asset)
         for event in await request.json():
             for line in console_lines(request.headers["twin-script"], request.headers["twin-version"], event):
                 self._console.add(line)

@@ -89,6 +89,12 @@ class Routing(Protocol):
     def asset(self, site: SiteTarget, path: str) -> Asset:
         """Return the file (or redirect, or 404) of a deployment, headers of `_headers` included."""
 
+    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+        """Return what a Worker's static assets answer to a path with its query, None: its code answers.
+
+        `navigates`: a browser asks for a page; `bound`: the Worker itself asks, through its binding.
+        """
+
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule."""
 
@@ -101,6 +107,7 @@ class Engines:
     """The real programs behind the control planes, as callables: what the API handlers may ask for.
 
     `switch` makes sure that the versions a script's live deployment names are running, before it answers.
+    `prove` starts a version (script, id) without traffic and returns the milliseconds that took.
     `recover` starts a point-in-time recovery of the database to a Unix second and returns at once; `database_state`
     says how far it is: "running", "recovering", "failed: <text>", "stopped".
     `restrict` sets the addresses (CIDR) that may connect to the database; it cuts connections of all others.
@@ -113,6 +120,7 @@ class Engines:
     earliest_point: Callable[[], float | None]
     latest_point: Callable[[], float | None]
     fire_cron: Callable[[str, str], Awaitable[None]]
+    prove: Callable[[str, str], Awaitable[float]]
     database_url: str = ""
 
 

@@ -27,6 +27,7 @@ class Noted:
     """What the engines were asked to do, and how they answer."""
 
     switched: list[str] = field(default_factory=list)
+    proven: list[tuple[str, str]] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
     restricted: list[tuple[str, ...]] = field(default_factory=list)
     state: str = "running"
@@ -42,6 +43,13 @@ class Noted:
                 text, self.unrunnable = self.unrunnable, ""
                 raise UnrunnableError(text)
 
+        async def prove(script: str, version: str) -> float:
+            self.proven.append((script, version))
+            if self.unrunnable:
+                text, self.unrunnable = self.unrunnable, ""
+                raise UnrunnableError(text)
+            return 2.4
+
         async def recover(target: int) -> None:
             self.recovered.append(target)
             self.state = "recovering"
@@ -54,6 +62,7 @@ class Noted:
 
         return Engines(
             switch=switch,
+            prove=prove,
             recover=recover,
             database_state=lambda: self.state,
             restrict=restrict,

@@ -43,6 +43,11 @@ class Records:
         """Know no site."""
         raise NotImplementedError(site, path)
 
+    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+        """Have no static assets."""
+        del script, version, path, navigates, bound
+        return None
+
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Know no schedule."""
         return ()

@@ -94,6 +94,11 @@ class World:
         """Return a page that names its deployment."""
         return Asset(200, (("content-type", "text/html"), ("etag", '"e1"')), f"{site.deployment} {path}".encode())
 
+    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+        """Have no static assets."""
+        del script, version, path, navigates, bound
+        return None
+
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Know no schedule."""
         return ()

@@ -22,7 +22,7 @@ from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
 from twin.cloudflare.storage import buckets, hyperdrive, namespaces, objects, values
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
-from twin.cloudflare.workers import deployments, domains, identities, scripts, traffic, vault, versions
+from twin.cloudflare.workers import assets, content, deployments, domains, identities, scripts, traffic, vault, versions
 from twin.route import EFFECT
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ ROUTES: tuple[Route, ...] = (
     *vault.ROUTES,
     *traffic.ROUTES,
     *domains.ROUTES,
+    *assets.ROUTES,
+    *content.ROUTES,
     *projects.ROUTES,
     *uploads.ROUTES,
     *site_deployments.ROUTES,
@@ -66,6 +68,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
     (r"/accounts/[^/]+/pages/projects/[^/]+/deployments", "pages/deployments.py"),
     (r"/accounts/[^/]+/pages", "pages/projects.py"),
+    (r"/accounts/[^/]+/workers/.*assets", "workers/assets.py"),
     (r"/accounts/[^/]+/workers/(workers|scripts)/[^/]+/versions", "workers/versions.py"),
     (r"/accounts/[^/]+/workers/scripts/[^/]+/deployments", "workers/deployments.py"),
     (r"/accounts/[^/]+/workers/workers", "workers/identities.py"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json
 from twin.cloudflare.pages import projects, sites
-from twin.cloudflare.workers import bindings, deployments, versions
+from twin.cloudflare.workers import assets, bindings, deployments, versions
 from twin.world import Asset, Module, Runnable, SiteTarget, WorkerTarget
 
 if TYPE_CHECKING:
@@ -101,6 +101,14 @@ class StoredRouting:
         if deployment is None:
             raise KeyError(site.deployment)
         return sites.serve(self.store, deployment, path)
+
+    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+        """Return what a Worker's static assets answer; None when its code answers."""
+        worker = next((w for w in self.store.workers() if w["name"] == script), None)
+        row = next((v for v in reversed(worker["versions"]) if v["id"] == version), None) if worker else None
+        if row is None or not row.get("assets"):
+            return None
+        return assets.answer(self.store, row, path, navigates=navigates, bound=bound)
 
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule of a deployed script."""

@@ -31,6 +31,7 @@ EMPTY: Json = {
     "domains": {},
     "pages": {},
     "assets": {},
+    "worker_assets": {},
     "tokens": {},
 }
 

@@ -54,8 +54,8 @@ class Written:
 def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
     """Write a version's modules and configuration into `folder`, which nobody else may read."""
     written = Written(folder / "workerd.capnp", folder / "app", folder / "control")
-    bindings, services = _bindings(runnable, ways, written.environment)
-    modules = _modules(runnable, folder)
+    files = _files(runnable, folder)
+    bindings, services = _bindings(runnable, ways, written.environment, files)
     for name in ("control.js", "tail.js"):
         (folder / name).write_bytes((_HERE / name).read_bytes())
     labels = {"twin-script": runnable.script, "twin-version": runnable.version}
@@ -64,7 +64,7 @@ def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
         twin=_external(ways.twin, labels),
         app=_text(f"unix:{written.app}"),
         control=_text(f"unix:{written.control}"),
-        modules=modules,
+        modules=_modules(runnable, files),
         bindings=", ".join(bindings),
         date=_text(runnable.compatibility_date or _OWN_DATE),
         flags=", ".join(map(_text, runnable.compatibility_flags)),
@@ -99,29 +99,39 @@ const tail :Workerd.Worker = (
 """
 
 
-def _modules(runnable: Runnable, folder: Path) -> str:
-    """Write the modules as numbered files, their names may be anything; the main one comes first."""
-    ordered = sorted(runnable.modules, key=lambda module: module.name != runnable.main_module)
+def _files(runnable: Runnable, folder: Path) -> dict[str, str]:
+    """Write the modules as numbered files, since their names may be anything, and return the files by those names."""
+    files = {module.name: f"module{number}" for number, module in enumerate(runnable.modules)}
+    for module in runnable.modules:
+        (folder / files[module.name]).write_bytes(module.body)
+    return files
+
+
+def _modules(runnable: Runnable, files: dict[str, str]) -> str:
+    """Return the modules, the main one first; a main one that is a script is a service worker and stands alone."""
     entries = []
-    for number, module in enumerate(ordered):
+    for module in sorted(runnable.modules, key=lambda module: module.name != runnable.main_module):
         kind = _KINDS.get(module.kind.partition(";")[0].strip())
+        embed = f'embed "{files[module.name]}"'
+        if kind == "commonJsModule" and module.name == runnable.main_module:
+            return f"serviceWorkerScript = {embed}"
         if kind is None:
             _log.info("%s: module %s of type %s is left out", runnable.script, module.name, module.kind)
-            continue
-        (folder / f"module{number}").write_bytes(module.body)
-        if number == 0 and kind == "commonJsModule":
-            return 'serviceWorkerScript = embed "module0"'
-        entries.append(f'(name = {_text(module.name)}, {kind} = embed "module{number}")')
+        else:
+            entries.append(f"(name = {_text(module.name)}, {kind} = {embed})")
     return f"modules = [{', '.join(entries)}]"
 
 
-def _bindings(runnable: Runnable, ways: Ways, environment: dict[str, str]) -> tuple[list[str], list[str]]:
+def _bindings(
+    runnable: Runnable, ways: Ways, environment: dict[str, str], files: dict[str, str]
+) -> tuple[list[str], list[str]]:
     """Return the bindings and the services that they lead to; secrets go into `environment`."""
     bindings: list[str] = []
     services: list[str] = []
     for number, given in enumerate(runnable.bindings):
-        value = _value(number, given, runnable, environment)
-        service = _service(given, ways)
+        part = files.get(given.get("part", ""))
+        value = _value(number, given, runnable, environment) if part is None else _part(given["type"], part)
+        service = _service(given, ways, runnable)
         if service is not None:
             services.append(f'(name = "service{number}", {service})')
         if value is None:
@@ -129,6 +139,12 @@ def _bindings(runnable: Runnable, ways: Ways, environment: dict[str, str]) -> tu
             continue
         bindings.append(f"(name = {_text(given['name'])}, {value})")
     return bindings, services
+
+
+def _part(kind: str, file: str) -> str | None:
+    """Return what a service worker binds of the upload's own parts."""
+    names = {"wasm_module": "wasmModule", "text_blob": "text", "data_blob": "data"}
+    return f'{names[kind]} = embed "{file}"' if kind in names else None
 
 
 def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: dict[str, str]) -> str | None:
@@ -155,12 +171,12 @@ def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: 
             value = f"kvNamespace = {service}"
         case "r2_bucket":
             value = f"r2Bucket = {service}"
-        case "service":
+        case "service" | "assets":
             value = f"service = {service}"
     return value
 
 
-def _service(given: dict[str, Any], ways: Ways) -> str | None:
+def _service(given: dict[str, Any], ways: Ways, runnable: Runnable) -> str | None:
     match given["type"]:
         case "hyperdrive":
             host, port = str(given["origin"]["host"]), int(given["origin"].get("port") or 5432)
@@ -169,6 +185,8 @@ def _service(given: dict[str, Any], ways: Ways) -> str | None:
             return f"external = (address = {_text(address)}, tcp = ())"
         case "kv_namespace":
             return _external(ways.twin, {"twin-kv": given["namespace_id"]})
+        case "assets":
+            return _external(ways.twin, {"twin-assets": f"{runnable.script}/{runnable.version}"})
         case "r2_bucket":
             return _external(ways.twin, {"twin-r2": given["bucket_name"]})
         case "service":

@@ -61,6 +61,8 @@ class Fleet:
         routing = self._routing()
         live = [version for version, _ in routing.live(script)]
         for version in live:
+            if not routing.runnable(script, version).modules:  # static assets alone
+                continue
             key = (script, version)
             old = self._running.get(key)
             if old is not None and old.fingerprint != repr(routing.runnable(script, version)):
@@ -69,6 +71,18 @@ class Fleet:
             else:
                 await self.ensure(script, version)
             self._running[key] = self._running.pop(key)
+        self._spare(script, live)
+
+    async def prove(self, script: str, version: str) -> float:
+        """Start a version that no traffic goes to, and return how many milliseconds that took."""
+        begun = time.monotonic()
+        await self.ensure(script, version)
+        taken = (time.monotonic() - begun) * 1000
+        self._spare(script, [live for live, _ in self._routing().live(script)])
+        return taken
+
+    def _spare(self, script: str, live: list[str]) -> None:
+        """Let all versions of a script go that no traffic goes to, but the newest few."""
         idle = [key for key in self._running if key[0] == script and key[1] not in live]
         for key in idle[: max(0, len(idle) - _KEPT)]:
             self._later(self._running.pop(key).drain(self._owned))

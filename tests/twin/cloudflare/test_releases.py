@@ -199,7 +199,9 @@ def test_upload_deploys_at_once_and_drops_unlisted_secrets(plane: Plane) -> None
     upload(plane, "PUT", "workers/scripts/site")
     assert plane.ask("GET", "workers/scripts/site/secrets") == []
     raw = plane.http.get(f"{plane.account}/workers/scripts/site/content/v2")
-    assert (raw.content, raw.headers["Content-Type"]) == (SOURCE, "application/javascript+module")
+    assert raw.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert raw.headers["cf-entrypoint"] == "index.js"
+    assert SOURCE in raw.content
 
 
 def test_a_version_that_cannot_start_leaves_the_old_one_live(plane: Plane) -> None:
@@ -234,7 +236,9 @@ def test_secrets_make_versions_and_need_the_newest_to_be_live(plane: Plane) -> N
     assert text.startswith("Secret edit failed. You attempted to modify a secret, but the latest version")
     plane.deploy("api", second)
     bulk = {"secrets": {"KEY": None, "NEW": secret("NEW", "n")}}
-    assert plane.ask("PATCH", "workers/scripts/api/secrets-bulk", json=bulk) == [{"name": "NEW", "type": "secret_text"}]
+    assert plane.ask("PATCH", "workers/scripts/api/secrets-bulk", json=bulk) == {
+        "NEW": {"name": "NEW", "type": "secret_text"}
+    }
     plane.ask("DELETE", "workers/scripts/api/secrets/NEW?url_encoded=true")
     assert plane.refused("DELETE", "workers/scripts/api/secrets/NEW")[:2] == (404, 10056)
 

@@ -6,24 +6,19 @@ Source: recorded from `wrangler pages deploy` 4.86 on 2026-11-23.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
 import re
-import time
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from twin.cloudflare.errors import ApiError, Json, ok, read, read_any
+from twin.cloudflare import tickets
+from twin.cloudflare.errors import ApiError, ok, read, read_any
 from twin.cloudflare.pages import projects
 from twin.cloudflare.store import changed, store_of
 from twin.route import Route
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from twin.cloudflare.store import Store
 
 TOKEN_SECONDS = 1800  # how long an upload token is good for
 MOST_FILES = 20000
@@ -36,39 +31,18 @@ def hash_of(content: bytes, extension: str) -> str:
     return str(blake3(base64.b64encode(content) + extension.encode()).hexdigest())[:32]
 
 
-def encode(part: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(part).decode().rstrip("=")
-
-
-def sign(store: Store, text: str) -> str:
-    """Return the signature of a token's first two parts."""
-    return encode(hmac.digest(bytes.fromhex(store.data["signing_key"]), text.encode(), hashlib.sha256))
-
-
-def issue(store: Store, project: str) -> str:
-    """Return a JWT for the uploads of a project."""
-    now = int(time.time())
-    payload = {"iat": now, "exp": now + TOKEN_SECONDS, "max_file_count_allowed": MOST_FILES, "project": project}
-    text = encode(b'{"alg":"HS256","typ":"JWT"}') + "." + encode(json.dumps(payload).encode())
-    return f"{text}.{sign(store, text)}"
-
-
 def admit(request: web.Request) -> None:
     """Refuse an upload call without a good, unexpired token: 401 with 8000013."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    text, _, signature = token.rpartition(".")
-    payload: Json = {}
-    if text and hmac.compare_digest(signature, sign(store_of(request), text)):
-        body = text.rpartition(".")[2]
-        payload = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    if payload.get("exp", 0) <= time.time():
+    payload = tickets.read(store_of(request), token)
+    if payload is None or payload["kind"] != "pages":
         raise ApiError(401, 8000013, "Authorization failed")
 
 
 async def get_token(request: web.Request) -> web.Response:
     """Give an upload token."""
-    return ok({"jwt": issue(store_of(request), projects.find(request)["name"])})
+    payload = {"kind": "pages", "max_file_count_allowed": MOST_FILES, "project": projects.find(request)["name"]}
+    return ok({"jwt": tickets.issue(store_of(request), payload, seconds=TOKEN_SECONDS)})
 
 
 async def hashes_of(request: web.Request) -> list[str]:

@@ -114,6 +114,14 @@ async def change_config(request: web.Request, config: Json, body: Json, origin: 
     return ok(show_config(config))
 
 
+async def restart_config(request: web.Request) -> web.Response:
+    """Note that the pooled connections were dropped: the twin pools none, each of a Worker's is its own."""
+    config = find_config(request)
+    config["restarted_on"] = now()
+    changed(request, f"hyperdrive {config['name']} restarted")
+    return ok(show_config(config))
+
+
 async def delete_config(request: web.Request) -> web.Response:
     """Delete a Hyperdrive config."""
     config = find_config(request)
@@ -129,5 +137,6 @@ ROUTES = (
     Route("GET", HYPERDRIVE + "/{id}", get_config, "recorded provider requests"),
     Route("PUT", HYPERDRIVE + "/{id}", put_config, "recorded provider requests"),
     Route("PATCH", HYPERDRIVE + "/{id}", patch_config, "official SDK"),
+    Route("POST", HYPERDRIVE + "/{id}/restart", restart_config, "official SDK 5.9", "2026-11-28"),
     Route("DELETE", HYPERDRIVE + "/{id}", delete_config, "recorded provider requests"),
 )

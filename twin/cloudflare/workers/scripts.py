@@ -8,7 +8,7 @@ from aiohttp import BodyPartReader, web
 
 from twin.cloudflare.errors import ApiError, Json, ok, read
 from twin.cloudflare.store import ENGINES, changed, store_of
-from twin.cloudflare.workers import bindings, deployments, identities, versions
+from twin.cloudflare.workers import bindings, deployments, identities, uploads, versions
 from twin.route import Route
 
 EDIT_REFUSED = (
@@ -32,8 +32,8 @@ def show(worker: Json) -> Json:
         "modified_on": worker["updated_on"],
         "compatibility_date": newest.get("compatibility_date", ""),
         "compatibility_flags": newest.get("compatibility_flags", []),
-        "has_modules": True,
-        "has_assets": False,
+        "has_modules": bool(newest.get("modules")) and not newest.get("service_worker"),
+        "has_assets": bool(newest.get("assets")),
         "last_deployed_from": newest.get("source", "api"),
         "logpush": worker["logpush"],
         "observability": worker["observability"],
@@ -45,7 +45,7 @@ async def release(
     request: web.Request, worker: Json, metadata: Json, modules: list[Json], *, strict: bool, trigger: str = "upload"
 ) -> Json:
     """Make a version and send all traffic to it; neither stays when it cannot run."""
-    version = versions.create(request, worker, metadata, modules, trigger=trigger, strict=strict)
+    version = await versions.create(request, worker, metadata, modules, trigger=trigger, strict=strict)
     share = [{"version_id": version["id"], "percentage": 100}]
     try:
         await deployments.deploy(request, worker, share, metadata.get("annotations") or {}, trigger=trigger)
@@ -58,7 +58,7 @@ async def release(
 async def put(request: web.Request) -> web.Response:
     """Upload a script and deploy it at 100 %: a new version and a new deployment, the Worker created when missing."""
     store, name = store_of(request), request.match_info["script"]
-    metadata, modules = await versions.read_parts(request)
+    metadata, modules = await uploads.read_parts(request)
     worker = next((w for w in store.workers() if name in (w["name"], w["id"])), None)
     fresh = worker is None
     if worker is None:
@@ -72,7 +72,9 @@ async def put(request: web.Request) -> web.Response:
         raise
     apply_settings(worker, metadata)
     changed(request, f"{name} uploaded and deployed: {version['id']} 100%")
-    return ok({**show(worker), "startup_time_ms": 3, "deployment_id": version["id"].replace("-", "")})
+    return ok(
+        {**show(worker), "startup_time_ms": version["startup_time_ms"], "deployment_id": version["id"].replace("-", "")}
+    )
 
 
 def apply_settings(worker: Json, sent: Json) -> None:
@@ -159,11 +161,9 @@ async def patch_settings(request: web.Request) -> web.Response:
     async for part in await request.multipart():
         if isinstance(part, BodyPartReader) and part.name == "settings":
             sent = json.loads(await part.read(decode=True))
-    inherited = [{"type": "inherit", "name": b["name"]} for b in newest["bindings"]]
-    body = {key: newest.get(key) for key in ("main_module", "compatibility_date", "compatibility_flags", "limits")}
     if "bindings" in sent:  # here, unlike in an upload, a binding of name and type alone keeps its value
         sent["bindings"] = [known(newest, binding) for binding in sent["bindings"]]
-    body |= {"bindings": inherited} | sent
+    body = versions.again(newest) | sent
     version = await release(request, worker, body, newest["modules"], strict=True)
     apply_settings(worker, sent)
     changed(request, f"settings of {worker['name']} changed: version {version['id']} 100%")
@@ -211,15 +211,6 @@ async def delete_subdomain(request: web.Request) -> web.Response:
     return ok(worker["subdomain"])
 
 
-async def get_content(request: web.Request) -> web.Response:
-    """Return the main module of the newest version, raw."""
-    store, worker = store_of(request), with_versions(request)
-    newest = worker["versions"][-1]
-    main = next(m for m in newest["modules"] if m["name"] == newest["main_module"])
-    headers = {"Content-Type": main["kind"], "cf-entrypoint": main["name"]}
-    return web.Response(body=store.blob(main["blob"]), headers=headers)
-
-
 ACCOUNT = "/accounts/{account}/workers"
 SCRIPT = ACCOUNT + "/scripts/{script}"
 ROUTES = (
@@ -235,5 +226,4 @@ ROUTES = (
     Route("GET", SCRIPT + "/subdomain", get_subdomain, "recorded wrangler 4.86"),
     Route("POST", SCRIPT + "/subdomain", post_subdomain, "recorded wrangler 4.86"),
     Route("DELETE", SCRIPT + "/subdomain", delete_subdomain, "official SDK"),
-    Route("GET", SCRIPT + "/content/v2", get_content, "provider source"),
 )

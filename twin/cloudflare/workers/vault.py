@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json, ok, read, required
-from twin.cloudflare.store import changed, store_of
-from twin.cloudflare.workers import deployments, scripts
+from twin.cloudflare.store import changed, found, store_of
+from twin.cloudflare.workers import deployments, scripts, versions
 from twin.route import Route
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ async def release(request: web.Request, worker: Json, changes: list[Json], *, wi
     """Deploy a copy of the newest version with the changed bindings in place and some left out."""
     newest = worker["versions"][-1]
     names = {binding["name"] for binding in changes} | without
-    kept = [{"type": "inherit", "name": b["name"]} for b in newest["bindings"] if b["name"] not in names]
-    keys = ("main_module", "compatibility_date", "compatibility_flags", "usage_model", "limits", "placement")
-    body: Json = {key: newest.get(key) for key in keys} | {"bindings": kept + changes}
+    body = versions.again(newest)
+    body["bindings"] = [b for b in body["bindings"] if b["name"] not in names] + changes
     await scripts.release(request, worker, body, newest["modules"], strict=True, trigger="secret")
     for name in without:
         worker["secrets"].pop(name, None)
@@ -71,23 +70,30 @@ async def patch_bulk(request: web.Request) -> web.Response:
     changes = [{"name": name, "type": "secret_text", "text": row["text"]} for name, row in sent.items() if row]
     await release(request, worker, changes, without={name for name, row in sent.items() if not row})
     changed(request, f"secrets of {worker['name']} set: {', '.join(sorted(sent))}")
-    return ok(listed(worker))
+    return ok({secret["name"]: secret for secret in listed(worker)})
+
+
+async def get(request: web.Request) -> web.Response:
+    """Show one secret's name and type; 404 with 10056 when there is none."""
+    worker, name = store_of(request).worker(request.match_info["script"]), request.match_info["name"]
+    return ok(found({secret["name"]: secret for secret in listed(worker)}, name, 10056, GONE))
 
 
 async def delete(request: web.Request) -> web.Response:
     """Delete one secret; 404 with 10056 when there is none (code from wrangler's tests)."""
     worker, name = editable(request), request.match_info["name"]
-    if name not in [secret["name"] for secret in listed(worker)]:
-        raise ApiError(404, 10056, "Binding not found.")
+    found({secret["name"]: secret for secret in listed(worker)}, name, 10056, GONE)
     await release(request, worker, [], without={name})
     changed(request, f"secret {name} of {worker['name']} deleted")
     return ok(None)
 
 
+GONE = "Binding not found."
 PATH = "/accounts/{account}/workers/scripts/{script}/secrets"
 ROUTES = (
     Route("GET", PATH, listing, "recorded wrangler 4.86"),
     Route("PUT", PATH, put, "recorded wrangler 4.86"),
+    Route("GET", PATH + "/{name}", get, "official SDK 5.9", "2026-11-28"),
     Route("DELETE", PATH + "/{name}", delete, "official SDK"),
     Route("PATCH", PATH + "-bulk", patch_bulk, "wrangler source"),
 )

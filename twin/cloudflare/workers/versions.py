@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING
 
-from aiohttp import BodyPartReader
-
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, unrouted
-from twin.cloudflare.store import changed, found, now, source_of, store_of, version_id
-from twin.cloudflare.workers import bindings
+from twin.cloudflare.store import ENGINES, changed, found, now, source_of, store_of, version_id
+from twin.cloudflare.workers import assets, bindings, uploads
 from twin.route import Route
+from twin.world import UnrunnableError
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -26,15 +24,18 @@ TAG_BYTES = 100
 HANDLER = re.compile(r"\b(fetch|scheduled|queue|email|tail|trace)\s*(?:\(|:|=)")
 
 
-def create(request: web.Request, worker: Json, body: Json, modules: list[Json], *, trigger: str, strict: bool) -> Json:
-    """Add a version to a Worker and return it as stored.
+async def create(
+    request: web.Request, worker: Json, body: Json, modules: list[Json], *, trigger: str, strict: bool
+) -> Json:
+    """Add a version to a Worker and return it as stored, when the runtime starts it.
 
     `body` is the metadata of the upload, `modules` have name, kind and blob. Raises 400 with 10021 when the main
-    module is none of them, and what `bindings.accept` raises.
+    module is none of them or does not start, and what `bindings.accept` and `assets.accept` raise.
     """
     store = store_of(request)
     main = body.get("main_module") or body.get("body_part")
-    if main not in [module["name"] for module in modules]:
+    served = assets.accept(store, worker, body)
+    if main not in [module["name"] for module in modules] and (modules or served is None):
         raise ApiError(400, 10021, f"main_module '{main}' is not among the uploaded modules.")
     notes = {k: v for k, v in (body.get("annotations") or {}).items() if k != "workers/triggered_by"}
     check_notes(notes)
@@ -49,20 +50,34 @@ def create(request: web.Request, worker: Json, body: Json, modules: list[Json], 
         "source": source_of(request),
         "annotations": {**notes, "workers/triggered_by": trigger},
         "bindings": taken,
-        "main_module": main,
+        "main_module": main or "",
+        "service_worker": bool(body.get("body_part")) and not body.get("main_module"),
         "modules": modules,
         "compatibility_date": body.get("compatibility_date") or "",
         "compatibility_flags": body.get("compatibility_flags") or [],
         "usage_model": body.get("usage_model") or "standard",
-        "handlers": handlers(store, modules, str(main)),
+        "handlers": handlers(store, modules, str(main)) if modules else ["fetch"],
         "etag": hashlib.sha256("".join(m["blob"] for m in modules).encode()).hexdigest(),
     }
     for optional in ("limits", "placement", "migrations"):
         if body.get(optional):
             version[optional] = body[optional]
+    if served is not None:
+        version["assets"] = served
     worker["versions"].append(version)
+    await start(request, worker, version)
     worker["updated_on"] = now()
     return version
+
+
+async def start(request: web.Request, worker: Json, version: Json) -> None:
+    """Let the runtime start a new version, as the provider does at upload; what it says against it is a 10021."""
+    try:
+        milliseconds = await request.app[ENGINES].prove(worker["name"], version["id"]) if version["modules"] else 0
+    except UnrunnableError as error:
+        worker["versions"].remove(version)
+        raise ApiError(400, 10021, str(error)) from error
+    version["startup_time_ms"] = max(round(milliseconds), 1)
 
 
 def check_notes(notes: Json) -> None:
@@ -76,31 +91,6 @@ def handlers(store: Store, modules: list[Json], main: str) -> list[str]:
     """Return the event handlers that the main module seems to export."""
     text = next(store.blob(m["blob"]) for m in modules if m["name"] == main).decode("utf-8", "replace")
     return sorted(set(HANDLER.findall(text)))
-
-
-async def read_parts(request: web.Request) -> tuple[Json, list[Json]]:
-    """Return the `metadata` of a multipart upload and its modules, their bytes kept as blobs."""
-    if not request.content_type.startswith("multipart/"):
-        raise ApiError(400, 10021, "Content-Type must be multipart/form-data.")
-    metadata: Json | None = None
-    modules: list[Json] = []
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader):
-            raise ApiError(400, 10021, "A part of the upload is itself multipart.")
-        body = bytes(await part.read(decode=True))
-        if part.name == "metadata":
-            metadata = json.loads(body)
-            continue
-        kind = part.headers.get("Content-Type", "application/octet-stream")
-        modules.append(module(store_of(request), str(part.name), kind, body))
-    if metadata is None:
-        raise ApiError(400, 10021, "Missing metadata part.")
-    return metadata, modules
-
-
-def module(store: Store, name: str, kind: str, body: bytes) -> Json:
-    """Keep a module's bytes and return its entry."""
-    return {"name": name, "kind": kind, "blob": store.put_blob(body), "size": len(body)}
 
 
 def get(worker: Json, wanted: str) -> Json:
@@ -142,16 +132,16 @@ def show(version: Json, *, whole: bool = True) -> Json:
                 **({"limits": version["limits"]} if version.get("limits") else {}),
             },
         }
-        view["startup_time_ms"] = 3
+        view["startup_time_ms"] = version.get("startup_time_ms", 1)
     return view
 
 
 def show_resource(store: Store, version: Json, *, modules: bool) -> Json:
     """Return a version as `workers/workers/W/versions` shows it, module contents only when asked for."""
-    hidden = {"modules", "handlers", "etag"}
+    hidden = {"modules", "handlers", "etag", "service_worker"}
     view = {k: v for k, v in version.items() if k not in hidden}
     view["bindings"] = bindings.shown(version["bindings"])
-    view["startup_time_ms"] = 3
+    view["startup_time_ms"] = version.get("startup_time_ms", 1)
     if modules:
         view["modules"] = [
             {
@@ -173,16 +163,38 @@ async def post_resource(request: web.Request) -> web.Response:
     worker = store.worker(request.match_info["worker"])
     body = await read(request)
     required(body, "main_module", "modules", "compatibility_date")
-    modules = []
-    for sent in body["modules"]:
-        required(sent, "name", "content_type", "content_base64")
-        try:
-            content = base64.b64decode(sent["content_base64"], validate=True)
-        except ValueError:
-            raise ApiError(400, 10021, f"module {sent['name']}: content_base64 is not base64") from None
-        modules.append(module(store, sent["name"], sent["content_type"], content))
-    version = create(request, worker, body, modules, trigger="version_upload", strict=True)
+    modules = uploads.decoded(store, body["modules"])
+    version = await create(request, worker, body, modules, trigger="version_upload", strict=True)
     changed(request, f"version {version['id']} of {worker['name']} uploaded")
+    return ok(show_resource(store, version, modules=False))
+
+
+def again(version: Json) -> Json:
+    """Return the metadata that makes a copy of a version: its bindings inherited, its assets kept."""
+    keys = ("compatibility_date", "compatibility_flags", "usage_model", "limits", "placement")
+    body: Json = {key: version[key] for key in keys if version.get(key)}
+    body["body_part" if version.get("service_worker") else "main_module"] = version["main_module"]
+    inherited = [{"type": "inherit", "name": b["name"], "version_id": version["id"]} for b in version["bindings"]]
+    return body | {"bindings": inherited, "keep_assets": True}
+
+
+async def patch_latest(request: web.Request) -> web.Response:
+    """Make a version from the newest one with a JSON merge patch; bindings go by name in `env`, null takes one away.
+
+    `bindings`, a list, replaces all of them. That `env` is the patch's word is unconfirmed.
+    """
+    store = store_of(request)
+    worker = store.worker(request.match_info["worker"])
+    newest = get(worker, "latest")
+    sent = await read(request)
+    body = again(newest)
+    changes = sent.pop("env", None) or {}
+    body["bindings"] = [b for b in body["bindings"] if b["name"] not in changes]
+    body["bindings"] += [{**binding, "name": name} for name, binding in changes.items() if binding is not None]
+    modules = uploads.decoded(store, sent.pop("modules")) if sent.get("modules") else newest["modules"]
+    body |= {key: value for key, value in sent.items() if value is not None}
+    version = await create(request, worker, body, modules, trigger="version_upload", strict=True)
+    changed(request, f"version {version['id']} of {worker['name']} made from {newest['id']}")
     return ok(show_resource(store, version, modules=False))
 
 
@@ -217,9 +229,9 @@ async def post_script(request: web.Request) -> web.Response:
     """Upload a version without deploying it; the script must exist (10007)."""
     store = store_of(request)
     worker = store.worker(request.match_info["script"])
-    metadata, modules = await read_parts(request)
+    metadata, modules = await uploads.read_parts(request)
     strict = request.query.get("bindings_inherit") == "strict"
-    version = create(request, worker, metadata, modules, trigger="version_upload", strict=strict)
+    version = await create(request, worker, metadata, modules, trigger="version_upload", strict=strict)
     changed(request, f"version {version['id']} of {worker['name']} uploaded")
     return ok(show(version))
 
@@ -248,6 +260,7 @@ ROUTES = (
     Route("GET", RESOURCE, list_resource, "official SDK"),
     Route("GET", RESOURCE + "/{version}", get_resource, "recorded provider requests"),
     Route("DELETE", RESOURCE + "/{version}", delete_resource, "official SDK"),
+    Route("PATCH", RESOURCE + "/latest", patch_latest, "wrangler source", "2026-11-28"),
     Route("POST", SCRIPT, post_script, "recorded wrangler 4.86"),
     Route("GET", SCRIPT, list_script, "recorded wrangler 4.86"),
     Route("GET", SCRIPT + "/{version}", get_script, "recorded wrangler 4.86"),
