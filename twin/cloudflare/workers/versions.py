@@ -50,24 +50,29 @@ async def create(
         "source": source_of(request),
         "annotations": {**notes, "workers/triggered_by": trigger},
         "bindings": taken,
-        "main_module": main or "",
-        "service_worker": bool(body.get("body_part")) and not body.get("main_module"),
-        "modules": modules,
-        "compatibility_date": body.get("compatibility_date") or "",
-        "compatibility_flags": body.get("compatibility_flags") or [],
-        "usage_model": body.get("usage_model") or "standard",
-        "handlers": handlers(store, modules, str(main)) if modules else ["fetch"],
-        "etag": hashlib.sha256("".join(m["blob"] for m in modules).encode()).hexdigest(),
+        **described(store, body, modules, str(main or "")),
     }
-    for optional in ("limits", "placement", "migrations"):
-        if body.get(optional):
-            version[optional] = body[optional]
     if served is not None:
         version["assets"] = served
     worker["versions"].append(version)
     await start(request, worker, version)
     worker["updated_on"] = now()
     return version
+
+
+def described(store: Store, body: Json, modules: list[Json], main: str) -> Json:
+    """Return what a version keeps of its code and of how it is run."""
+    kept = {optional: body[optional] for optional in ("limits", "placement", "migrations") if body.get(optional)}
+    return kept | {
+        "main_module": main,
+        "service_worker": bool(body.get("body_part")) and not body.get("main_module"),
+        "modules": modules,
+        "compatibility_date": body.get("compatibility_date") or "",
+        "compatibility_flags": body.get("compatibility_flags") or [],
+        "usage_model": body.get("usage_model") or "standard",
+        "handlers": handlers(store, modules, main) if modules else ["fetch"],
+        "etag": hashlib.sha256("".join(m["blob"] for m in modules).encode()).hexdigest(),
+    }
 
 
 async def start(request: web.Request, worker: Json, version: Json) -> None:
