@@ -95,7 +95,7 @@ class Backup:
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure: dump, store, publish."""
         place = self.settings.backup_folder
-        dump = Dump(self.programs, place, facts.backup, facts.without, facts.recipient, facts.expected)
+        dump = Dump(self.programs, place, facts.backup, facts.without, facts.recipient, facts.expected, facts.major)
         return (
             dump_database(dump, stored=lambda: self.catalog.has(facts.backup), name="dump"),
             store(self.catalog, dump.draft, facts.backup, name="store"),
@@ -134,10 +134,9 @@ class Prune:
                      proven=proven.backup if proven else None)  # fmt: skip
         goes = [Doomed(one.id, one.bytes, f"of {one.at:%Y-%m-%d %H:%M} UTC, {one.bytes / 1e6:.1f} MB")
                 for one in there if one.id not in stays]  # fmt: skip
-        whole = {one.id for one in there}
         before = f"{self.clock() - LEFTOVER:%Y-%m-%dT%H-%M-%S}Z"
-        left = [name for name in self.catalog.ids() if name not in whole and name < before]
-        goes += [Doomed(name, 0, "has no readable manifest: left by a backup that was killed") for name in left]
+        left = [name for name in self.catalog.leftovers() if name < before]
+        goes += [Doomed(name, 0, "has no manifest: left by a backup that was killed") for name in left]
         return Pruning(tuple(goes), stays)
 
     def steps(self, facts: Pruning) -> tuple[Step, ...]:

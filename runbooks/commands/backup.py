@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from invoke import task
 
 from runbooks.commands.frame import READING, WRITING, Flags, perform, play
+from runbooks.commands.frame.words import WordsTask, one
 
 if TYPE_CHECKING:
     from invoke import Context
@@ -55,6 +56,35 @@ def list_backups(_context: Context, *, check: bool = False, stack: str = "prod",
         return keeping.listed(console, check=check)
 
     perform(Flags(stack, json=json), work)
+
+
+@task(
+    klass=WordsTask,
+    positional=["backup"],
+    auto_shortflags=False,
+    help={**WRITING, "backup": "Id of the backup, or its end. Without it: the newest one."},
+)
+def verify(
+    _context: Context,
+    backup: list[str],
+    *,
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Prove a backup: restore it into a PostgreSQL of our own and compare every table with what it was made from.
+
+    Changes: nothing but the ops home, where the proof is written down. Exit 5 when the backup is not good, with every
+    difference. Costs: disk for the whole database on this machine, and about as long as a restore.
+    """
+
+    def work(console: Console) -> Exit:
+        return console.play("backup-verify", {"backup": one(backup)})
+
+    perform(Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over), work)
 
 
 @task(help=WRITING, auto_shortflags=False)

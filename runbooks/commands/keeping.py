@@ -36,6 +36,7 @@ def listed(console: Console, *, check: bool) -> Exit:
     provider, unasked = _of_provider(console)
     gaps = days_without([one.at for one in own], now=now, days=told.keep.daily)
     alarms = [*_alarms(console, own, last, now), *(f"no backup of {day}" for day in gaps)]
+    alarms += [f"the manifest of {name} cannot be read" for name in catalog.unreadable()]
     if console.flags.json:
         document = {
             "where": catalog.files.where(""),

@@ -112,6 +112,13 @@ COPY_LATER: Final = Write(
     request_id="nowhere: the copy's id is in the plan",
     steps=("copies.keep_later_writes",),
 )
+LOAD_BACKUP: Final = Write(
+    system="database",
+    call="load a backup into a database that nobody uses yet",
+    lost=Lost.BY_LOOKUP,
+    how="the note on the database that says what was loaded whole; without it the database is made anew",
+    request_id="the note on the database",
+)
 DUMP: Final = Write(
     system="ops home",
     call="dump the database into a draft",

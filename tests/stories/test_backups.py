@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from runbooks.clients.private_folder import PREFIX
 from runbooks.steps.backups.sealing import public_of
 from tests.runbooks.steps.backups.test_sealing import private_key
 from tests.stories.conftest import Operator, at_work
@@ -100,7 +103,8 @@ def test_a_backup_is_made_listed_and_pruned(operator: Operator) -> None:
     place = Path(found["where"]) / found["backups"][1]["id"]
     manifest = json.loads((place / "manifest.json").read_text("utf-8"))
     assert {file["name"] for file in manifest["files"]} >= {"dump/toc.dat"}
-    assert sorted(p.name for p in (place / "dump").iterdir()) == sorted(f["name"][5:] for f in manifest["files"])
+    files = {file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()}
+    assert files - {"manifest.json"} == {file["name"] for file in manifest["files"]}
     pruned = operator.consents("backup.prune")
     assert (pruned.code, pruned.document["plan"]["losses"][0][:20]) == (0, found["backups"][0]["id"]), pruned.text
     assert [one["id"] for one in listed(operator)["backups"]] == [found["backups"][1]["id"]]
@@ -147,13 +151,51 @@ def test_rows_that_a_dump_would_miss_are_refused(operator: Operator) -> None:
     assert not (operator.stack_file.parent / "ops" / "dumps").exists()
 
 
+def expect_other_rows(place: Path) -> None:
+    """Let a backup say that a table had other rows, in files that are whole by their digests."""
+    contents, manifest = place / "contents.json", place / "manifest.json"
+    told = json.loads(contents.read_text("utf-8"))
+    told["tables"]["public.horses"]["digest"] = "0" * 32
+    contents.write_text(json.dumps(told), "utf-8")
+    said = json.loads(manifest.read_text("utf-8"))
+    for file in said["files"]:
+        if file["name"] == "contents.json":
+            file.update(bytes=contents.stat().st_size, sha256=hashlib.sha256(contents.read_bytes()).hexdigest())
+    manifest.write_text(json.dumps(said), "utf-8")
+
+
+def test_a_backup_is_proven_by_restoring_it(operator: Operator) -> None:
+    """A good one silences the switch; one whose rows are not those is told, and never the one that stays alone."""
+    assert operator.consents("backup").code == 0
+    proven = operator.consents("backup.verify")
+    assert (proven.code, proven.document["status"]) == (0, "done"), proven.text
+    tried = proven.document["results"]["restore and compare"]
+    assert (tried["good"], tried["faults"], tried["tables"] > 15, tried["rows"] > 20_000) == (True, [], True, True)
+    assert operator.types("backup.list", "--check").code == 0
+    time.sleep(1.01)
+    assert operator.consents("backup").code == 0
+    found = listed(operator)
+    older, newer = (Path(found["where"]) / one["id"] for one in found["backups"])
+    expect_other_rows(newer)
+    bad = operator.consents("backup.verify", newer.name[-6:])
+    assert (bad.code, bad.document["status"]) == (5, "unproven"), bad.text
+    reason = "rows with digest 000000000000, got"
+    assert "is not good: rows of table public.horses: expected" in bad.document["text"]
+    assert reason in bad.document["text"]
+    checked = operator.types("backup.list", "--check")
+    assert (checked.code, [reason in alarm for alarm in checked.document["alarms"]]) == (5, [True])
+    assert checked.document["backups"][0]["stays"] == "proven last"
+    assert operator.consents("backup.prune").document["plan"]["steps"] == []
+    assert older.is_dir()
+
+
 def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: ObjectStore) -> None:
-    """The machine that writes holds no key that reads; in the bucket lies no row, and the manifest came last."""
-    bucket = object_store.bucket(name := object_store.made(), prefix="own")
+    """The machine that writes holds no key that reads; with the key it is proven, and leaves nothing in plain."""
+    bucket, key = object_store.bucket(name := object_store.made(), prefix="own"), private_key()
     operator.edit(
         "ems-ops:backups",
         store=f"s3://{name}/own?endpoint={object_store.address}",
-        encryption=public_of(private_key()),
+        encryption=public_of(key),
     )
     operator.environment.update(AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="planted/secret+key")
     made = operator.consents("backup")
@@ -169,6 +211,12 @@ def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: Obj
     assert [path for path in local.rglob("*") if path.is_file()] == []
     assert "planted" not in made.text + json.dumps(made.document)
     assert listed(operator)["backups"][0]["id"] == backup
+    shut = operator.consents("backup.verify")
+    assert (shut.code, "EMS_BACKUP_KEY is not set" in shut.document["text"]) == (2, True), shut.text
+    operator.environment.update(EMS_BACKUP_KEY=key)
+    proven = operator.consents("backup.verify")
+    assert (proven.code, key in proven.text + json.dumps(proven.document)) == (0, False), proven.text
+    assert [path for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if any(path.rglob("*.dat.gz"))] == []
     operator.environment.pop("AWS_SECRET_ACCESS_KEY")
     without = operator.types("backup.list")
     assert (without.code, without.document["next_command"]) == (2, "export AWS_SECRET_ACCESS_KEY=…")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from runbooks.commands.frame.homes import open_catalog
+from runbooks.model.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,19 @@ def _backup(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import backup
 
     return backup.book(console.settings, console.programs, open_catalog(console.settings), clock=console.clock)
+
+
+def _verify(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import backup_verify
+
+    return backup_verify.book(
+        console.settings,
+        open_catalog(console.settings),
+        home=console.runner.home,
+        arguments=msgspec.convert(arguments, backup_verify.Arguments),
+        environment={name: value for name, value in console.environ.items() if name not in VARIABLES},
+        clock=console.clock,
+    )
 
 
 def _prune(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
@@ -79,6 +93,7 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 SHELF: Final[Mapping[str, Maker]] = {
     "backup": _backup,
     "backup-prune": _prune,
+    "backup-verify": _verify,
     "deploy": _deploy,
     "restore": _restore,
     "rollback": _rollback,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"
+CONTENTS: Final = "contents.json"
+"""What the database held: compared with what is loaded from the dump. Encrypted like the dump."""
 HOW: Final = "x25519 hkdf-sha256 aes-256-gcm, pieces of 1 MiB"
 """How files are encrypted, where they are."""
 
@@ -62,7 +64,8 @@ class Extension(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup holds. `at`: everything that was committed before it is in it, nothing that was committed later.
 
-    `left_out` are the tables that the stack file leaves out. `pg_dump` is the program's version, `bytes` of the files.
+    `rows` are those of each table, `left_out` the tables that the stack file leaves out, `bytes` those of the files.
+    `pg_dump` is the program's version.
     """
 
     id: str
@@ -72,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     server: Server
     pg_dump: str
+    rows: dict[str, int]
     left_out: tuple[str, ...]
     roles: tuple[Role, ...]
     extensions: tuple[Extension, ...]
@@ -98,8 +102,16 @@ class Catalog:
         except OSError as error:
             raise _unreachable(self.files, error) from None
 
+    def leftovers(self) -> list[str]:
+        """Return what lies there without any manifest: what killed backups left. Raises Unreachable."""
+        return [name for name in self.ids() if not self.has(name)]
+
+    def unreadable(self) -> list[str]:
+        """Return the backups whose manifest says nothing to us: damaged, or written by another version."""
+        return [name for name in self.ids() if self.has(name) and self._read(name) is None]
+
     def all(self) -> list[Manifest]:
-        """Return every backup that has its manifest, oldest first; damaged manifests are left out."""
+        """Return every backup that has its manifest, oldest first; `unreadable` ones are left out."""
         found = (self._read(name) for name in self.ids())
         return sorted((manifest for manifest in found if manifest is not None), key=lambda one: (one.at, one.id))
 

@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.clients.files import PIECE
+from runbooks.clients.postgres_programs import own_version
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
 from runbooks.model.version import code_version
-from runbooks.steps.backups.catalog import DUMP, MANIFEST, Manifest, StoredFile
+from runbooks.steps.backups.catalog import CONTENTS, DUMP, MANIFEST, Manifest, StoredFile
 from runbooks.steps.backups.sealing import Seal, seal_for
 from runbooks.steps.backups.source import extensions, roles
-from runbooks.steps.database.server import look_at
+from runbooks.steps.database.proof.manifest import Form
+from runbooks.steps.database.proof.reading import held, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from runbooks.clients.postgres_programs import Programs
+    from runbooks.steps.backups.catalog import Extension, Role
+    from runbooks.steps.database.proof import manifest as proof
 
 DRAFT: Final = "draft-"
 """How the folder of a backup is named until it is stored: what lists backups passes it by."""
@@ -32,15 +37,24 @@ STATEMENT: Final = 4 * 3600.0
 """Seconds that one look at a table may take: it reads all of it."""
 AT_ONCE: Final = 2  # files that are described at the same time
 PLAIN: Final = "plain"
-SNAPSHOT: Final = """
-select clock_timestamp(), pg_export_snapshot(), set_config('idle_in_transaction_session_timeout', '0', false)
-"""
-"""The first statement of a transaction takes its snapshot before it looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one snapshot shows, beside the dump of it."""
+
+    at: datetime
+    contents: proof.Manifest
+    roles: tuple[Role, ...]
+    extensions: tuple[Extension, ...]
 
 
 @dataclass(frozen=True)
 class Dump:
-    """One dump of the database: from where, into which draft, for whom, and how many bytes the last one had."""
+    """One dump of the database: from where, into which draft, for whom, and how many bytes the last one had.
+
+    `major` is the server's version: a proof on this machine's own PostgreSQL needs other digests when it differs.
+    """
 
     programs: Programs
     place: Path
@@ -48,6 +62,7 @@ class Dump:
     without: tuple[str, ...]
     recipient: str | None
     expected: int
+    major: int
 
     @property
     def draft(self) -> Path:
@@ -61,26 +76,36 @@ class Dump:
         plain = self.draft / (PLAIN if self.recipient else "") / DUMP
         plain.parent.mkdir(parents=True, mode=0o700)
         seal = seal_for(self.recipient) if self.recipient else None
-        database = replace(self.programs.database, statement_seconds=STATEMENT)
-        with database.reading() as session:
-            at, snapshot, _ = session.rows(SNAPSHOT)[0]
-            server, needed, brought = look_at(session), roles(session), extensions(session)
-            name = session.value("select current_database()")
-            self.programs.dump(
-                plain,
-                without=self.without,
-                snapshot=snapshot,
-                report=lambda _files, size: sight.report(size, max(size, self.expected)),
-            )
+        found = self._read(plain, sight)
+        contents = found.contents
+        _write(plain.parent / CONTENTS, msgspec.json.encode(contents))
         files = tuple(self._described(plain.parent, seal))
         shutil.rmtree(self.draft / PLAIN, ignore_errors=True)
         manifest = Manifest(
-            id=self.backup, at=at, run=sight.run, code=code_version(), database=name, server=server,
-            pg_dump=self.programs.version("pg_dump"), left_out=self.without, roles=needed, extensions=brought,
+            id=self.backup, at=found.at, run=sight.run, code=code_version(), database=contents.database,
+            server=contents.server, rows={name: table.rows for name, table in contents.tables.items()},
+            pg_dump=self.programs.version("pg_dump"), left_out=self.without, roles=found.roles,
+            extensions=found.extensions,
             envelope=seal.envelope if seal else None, files=files,
         )  # fmt: skip
         _write(self.draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
         return manifest
+
+    def _read(self, into: Path, sight: Sight) -> Found:
+        """Dump and describe what one snapshot shows, both at once: the dump compresses, the server hashes."""
+        database = replace(self.programs.database, statement_seconds=STATEMENT)
+        form = Form.HASH if self.major == int(own_version().partition(".")[0]) else Form.TEXT
+        with held(database) as snapshot, ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read_manifest, database, snapshot=snapshot, form=form)
+            with database.reading(snapshot=snapshot.id) as session:
+                needed, brought = roles(session), extensions(session)
+            self.programs.dump(
+                into,
+                without=self.without,
+                snapshot=snapshot.id,
+                report=lambda _files, size: sight.report(size, max(size, self.expected)),
+            )
+            return Found(snapshot.at, reading.result(), needed, brought)
 
     def _described(self, folder: Path, seal: Seal | None) -> Iterator[StoredFile]:
         """Yield every file of the dump with its digest, on disk; encrypted first where there is a seal."""

@@ -36,11 +36,11 @@ select r.rolname, concat_ws(' ', case when rolcanlogin then 'login' else 'nologi
          case when rolcreatedb then 'createdb' end, case when rolcreaterole then 'createrole' end),
        array(select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid
               where m.member = r.oid order by 1)
-  from pg_roles r where r.rolname !~ '^pg_' and not r.rolsuper order by 1
+  from pg_roles r where r.rolname !~ '^pg_' order by 1
 """
 EXTENSIONS: Final = """
 select e.extname, n.nspname, e.extversion, array(
-         select format('%%I.%%I(%%s) returns %%s', f.nspname, p.proname, pg_get_function_identity_arguments(p.oid),
+         select format('%I.%I(%s) returns %s', f.nspname, p.proname, pg_get_function_identity_arguments(p.oid),
                        pg_get_function_result(p.oid))
            from pg_depend d join pg_proc p on p.oid = d.objid join pg_namespace f on f.oid = p.pronamespace
           where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid
@@ -80,7 +80,7 @@ def left_out(session: Session, patterns: tuple[str, ...], *, file: str) -> tuple
 
 
 def roles(session: Session) -> tuple[Role, ...]:
-    """Return every role that is neither the server's own nor a superuser."""
+    """Return every role that is not the server's own; a superuser as an ordinary one."""
     return tuple(Role(name, options, tuple(member_of)) for name, options, member_of in session.rows(ROLES))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack, contextmanager
+from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -59,11 +60,12 @@ select format('%I.%I', n.nspname, c.relname), pg_sequence_last_value(c.oid), s.s
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot that is held: its id for other sessions, and what is not bound to snapshots.
 
-    Sequences move on in any transaction: those values are from before,
-      so a dump of the snapshot is never behind them.
+    `at` is right after it was taken: what was committed later is not shown. Sequences move on in any transaction: those
+    values are from before, so a dump of the snapshot is never behind them.
     """
 
     id: str
+    at: datetime
     sequences: dict[str, SequenceValue]
     unchecked: tuple[str, ...]
 
@@ -72,10 +74,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 def held(database: Postgres) -> Iterator[Snapshot]:
     """Hold a snapshot for as long as the block runs. It keeps vacuum from cleaning up: do not hold it for days."""
     with database.reading() as session:
-        found = session.value("select pg_export_snapshot()")
+        found, at = session.rows("select pg_export_snapshot(), clock_timestamp()")[0]
         session.rows(PINNED)
         sequences, unchecked = read_sequences(session)
-        yield Snapshot(found, sequences, tuple(unchecked))
+        yield Snapshot(found, at, sequences, tuple(unchecked))
 
 
 def read_manifest(

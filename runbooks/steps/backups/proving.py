@@ -1,0 +1,197 @@
+"""Restore a backup into a PostgreSQL of our own and compare it with what the database held when it was made."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.clients.postgres import sql
+from runbooks.clients.postgres_programs import Programs, own_extensions, own_version
+from runbooks.clients.private_folder import private_folder
+from runbooks.clients.scratch_postgres import Missing, scratch
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import CheckError, Refused
+from runbooks.model.reconciliation import LOAD_BACKUP
+from runbooks.steps.backups.fetching import contents_of, fetch
+from runbooks.steps.backups.loading import load, make_roles
+from runbooks.steps.backups.proofs import Proof
+from runbooks.steps.database.proof.comparing import Finding, Weight, compare
+from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
+from runbooks.steps.database.proof.reading import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from infra.stack import Check
+    from runbooks.clients.postgres import Postgres
+    from runbooks.steps.backups.catalog import Catalog, Extension, Manifest
+    from runbooks.steps.database.proof import manifest as proof
+
+DATABASE: Final = "proof"
+TOLD: Final = 40  # faults that a proof keeps word by word
+NOT_OF_A_DUMP: Final = (Kind.EXTENSION, Kind.ENCODING)
+"""What this machine's own PostgreSQL may have otherwise: it says nothing about the backup."""
+
+
+@dataclass(frozen=True)
+class Proving:
+    """One backup on trial."""
+
+    catalog: Catalog
+    manifest: Manifest
+    private_key: str | None
+    checks: tuple[Check, ...]
+    environment: Mapping[str, str]
+    root: Path
+    clock: Callable[[], datetime]
+
+    def prove(self, sight: Sight) -> Proof:
+        """Return how it went. Faults of the backup are in it; what keeps us from trying raises."""
+        began = time.monotonic()
+        with private_folder() as private:
+            try:
+                folder = fetch(self.catalog, self.manifest, private, private_key=self.private_key, report=sight.report)
+                contents = contents_of(folder)
+            except Refused:
+                raise
+            except CheckError as error:
+                if error.retryable:
+                    raise
+                return self._told(sight, began, [str(error)], [], rows=0)
+            return self._restored(sight, began, folder, contents)
+
+    def _restored(self, sight: Sight, began: float, folder: Path, contents: proof.Manifest) -> Proof:
+        missing = [one for one in self.manifest.extensions if one.name not in own_extensions()]
+        with scratch(self.environment, extensions=[stand_in(one) for one in missing]) as server:
+            target = self._made(server, contents)
+            load(Programs(target, self.root, self.environment), folder, self.manifest, report=sight.report)
+            got = read_manifest(target, form=contents.form, report=sight.report)
+            findings = compare(contents, got, aspects=FROM_A_DUMP)
+            bad, unsaid = sorted_out(findings, left_out=self.manifest.left_out)
+            bad += _check_faults(target, self.checks)
+        unsaid += [f"functions of extension {one.name}: this machine has not got it" for one in missing]
+        return self._told(sight, began, bad, [*unsaid, *contents.unchecked], rows=got.rows)
+
+    def _made(self, server: Postgres, contents: proof.Manifest) -> Postgres:
+        """Make an empty database with the roles of the one that was backed up, its collation where there is one."""
+        encoding = contents.objects.get(Kind.ENCODING, {})
+        name = sql.Identifier(DATABASE)
+        with server.commanding(LOAD_BACKUP) as session:
+            make_roles(session, self.manifest)
+            plain = sql.SQL("create database {} template template0 encoding {}").format(
+                name, sql.Literal(encoding.get("encoding", "UTF8"))
+            )
+            locale = sql.SQL(" lc_collate {} lc_ctype {}").format(
+                sql.Literal(encoding.get("collation", "C")), sql.Literal(encoding.get("character types", "C"))
+            )
+            try:
+                session.run(plain + locale)
+            except CheckError:
+                session.run(plain)
+        return server.named(DATABASE)
+
+    def _told(self, sight: Sight, began: float, bad: list[str], unsaid: list[str], *, rows: int) -> Proof:
+        return Proof(
+            backup=self.manifest.id,
+            at=self.clock(),
+            run=sight.run,
+            good=not bad,
+            major=int(own_version().partition(".")[0]),
+            seconds=round(time.monotonic() - began, 3),
+            tables=len(self.manifest.rows),
+            rows=rows,
+            faults=tuple(bad[:TOLD]),
+            not_checked=tuple(unsaid[:TOLD]),
+        )
+
+
+def restore_and_compare(proving: Proving, *, name: str) -> Step:
+    """Return the step that restores a backup beside everything else and compares it; it ends well also when it is bad.
+
+    How it went is what the step saw: it is written down before anybody acts on it.
+    """
+    done: list[Proof] = []
+
+    def act(sight: Sight) -> Json:
+        done[:] = [proving.prove(sight)]
+        told: Json = msgspec.to_builtins(done[0])
+        return told
+
+    def holds(_sight: Sight) -> Held:
+        if not done:
+            return No({}, "it was not tried yet")
+        return Yes({"good": done[0].good, "rows": done[0].rows, "faults": list(done[0].faults)})
+
+    return Step(
+        name=name,
+        title=f"restore backup {proving.manifest.id} into a PostgreSQL of our own, and compare every table",
+        effect=Effect.READ,
+        holds=holds,
+        act=act,
+        undo=NoUndo("it only reads"),
+        expect=5.0,
+        deadline=4 * 3600.0,
+    )
+
+
+def find_it_good(backup: str, *, of: str, name: str) -> Step:
+    """Return the step that ends the run unproven where the step `of` found faults."""
+
+    def holds(sight: Sight) -> Held:
+        proof = msgspec.convert(sight.results[of], Proof)
+        seen: dict[str, Json] = {"rows": proof.rows, "seconds": proof.seconds, "not_checked": list(proof.not_checked)}
+        if proof.good:
+            return Yes(seen)
+        return No({**seen, "faults": list(proof.faults)}, f"backup {backup} is not good: {'; '.join(proof.faults)}")
+
+    return Step(
+        name=name,
+        title="find it equal to what the database held",
+        effect=Effect.READ,
+        holds=holds,
+        act=lambda _sight: None,
+        undo=NoUndo("it only reads"),
+        expect=0.1,
+        deadline=1.0,
+    )
+
+
+def stand_in(extension: Extension) -> Missing:
+    """Return an extension whose functions look like those of one that is missing, and refuse to be called."""
+    body = f"language plpgsql as $$begin raise exception 'extension {extension.name} is not there'; end$$"
+    script = "".join(f"create function {signature} {body};\n" for signature in extension.functions)
+    return Missing(extension.name, extension.version, script)
+
+
+def sorted_out(findings: list[Finding], *, left_out: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return what is wrong, and what was not compared: what a dump does not carry, and what was left out of it."""
+    outside = tuple(name.replace('"', "") for name in left_out)
+    bad, unsaid = [], []
+    for finding in findings:
+        absent = any(name in finding.where.replace('"', "") for name in outside)
+        brought = finding.what is Kind.COMMENT and finding.where.startswith("extension ")
+        carried = finding.what not in NOT_OF_A_DUMP and not absent and not brought
+        if finding.weight is Weight.FAULT and carried:
+            bad.append(str(finding))
+        elif finding.weight is not Weight.NOTE:
+            unsaid.append(str(finding))
+    return bad, unsaid
+
+
+def _check_faults(database: Postgres, checks: tuple[Check, ...]) -> list[str]:
+    """Return the statements of the stack file that do not hold in what was restored."""
+    faults = []
+    with database.reading() as session:
+        for check in checks:
+            try:
+                with session.attempt():
+                    if not session.truth(check.sql):
+                        faults.append(f"check “{check.name}” is not true")
+            except CheckError as error:
+                faults.append(f"check “{check.name}” failed: {error}")
+    return faults

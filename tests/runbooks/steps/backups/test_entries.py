@@ -1,0 +1,61 @@
+"""A dump's list is sorted into what is ours, what becomes ours, and what is left to the platform."""
+
+from __future__ import annotations
+
+from runbooks.steps.backups.entries import entries, sort
+
+LISTED = (
+    "8; 2615 16448 SCHEMA - auth supabase_auth_admin",
+    "2; 3079 16456 EXTENSION - pgcrypto ",
+    "3700; 0 0 COMMENT - EXTENSION pgcrypto ",
+    "230; 1259 16500 TABLE auth users supabase_auth_admin",
+    "3701; 0 0 ACL auth TABLE users supabase_auth_admin",
+    "250; 1259 16600 TABLE public horses postgres",
+    "3650; 0 16500 TABLE DATA auth users supabase_auth_admin",
+    "3651; 0 16502 TABLE DATA auth schema_migrations supabase_auth_admin",
+    "3652; 0 16600 TABLE DATA public horses postgres",
+    "3710; 0 0 SEQUENCE SET public invoice_number_seq postgres",
+    "2101; 826 16460 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES supabase_admin",
+    "3500; 2606 16700 FK CONSTRAINT public bookings bookings_horse_id_fkey postgres",
+    "3501; 3466 16800 EVENT TRIGGER - pgrst_watch supabase_admin",
+)
+
+
+def named(found: object) -> list[str]:
+    """Return entries as kind and name."""
+    return [f"{one.kind} {one.name}" for one in found]  # type: ignore[attr-defined] # a tuple of entries
+
+
+def test_lines_are_read() -> None:
+    """Kind, schema, name and owner of each, also of kinds that begin alike and of entries without schema or owner."""
+    found = entries(LISTED)
+    assert [(one.kind, one.schema, one.name, one.owner) for one in found[:2]] == [
+        ("SCHEMA", "-", "auth", "supabase_auth_admin"),
+        ("EXTENSION", "-", "pgcrypto", ""),
+    ]
+    assert (found[6].kind, found[6].name) == ("TABLE DATA", "users")
+    assert (found[11].kind, found[11].name) == ("FK CONSTRAINT", "bookings bookings_horse_id_fkey")
+    assert [one.line for one in found] == list(LISTED)
+
+
+def test_in_a_new_database_what_is_the_platforms_becomes_ours() -> None:
+    """Only what superusers alone can make is left out, and extensions, which are made before."""
+    chosen = sort(entries(LISTED), become=frozenset({"postgres"}), present=frozenset(), fillable=frozenset())
+    assert named(chosen.theirs) == [
+        *("SCHEMA auth", "TABLE users", "ACL TABLE users", "TABLE DATA users", "TABLE DATA schema_migrations"),
+    ]
+    assert named(chosen.skipped) == ["DEFAULT ACL DEFAULT PRIVILEGES FOR TABLES", "EVENT TRIGGER pgrst_watch"]
+    assert named(chosen.ours)[:2] == ["TABLE horses", "TABLE DATA horses"]
+
+
+def test_in_a_new_project_only_rows_are_loaded_into_what_is_the_platforms() -> None:
+    """The platform has made its schemas itself; rows go into the tables that our role may fill."""
+    chosen = sort(
+        entries(LISTED),
+        become=frozenset({"postgres"}),
+        present=frozenset({"auth"}),
+        fillable=frozenset({"auth.users", "public.horses"}),
+    )
+    assert named(chosen.theirs) == []
+    assert "TABLE DATA users" in named(chosen.ours)
+    assert {"SCHEMA auth", "TABLE users", "TABLE DATA schema_migrations"} <= set(named(chosen.skipped))
