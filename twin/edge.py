@@ -13,7 +13,6 @@ import re
 import secrets
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -21,15 +20,15 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from twin.world import SiteTarget, UnrunnableError, WorkerTarget
+from twin.world import Handled, SiteTarget, UnrunnableError, WorkerTarget
 
 if TYPE_CHECKING:
-    from twin.workerd.console import Lines
     from twin.workerd.fleet import Fleet
     from twin.workerd.instance import Instance
-    from twin.world import Asset, Routing
+    from twin.world import Asset, Routing, Traffic
 
 _COLO = "TWN"
+_LOOPBACK = "127.0.0.1"
 _SMALL = 64 << 10  # bytes: a body up to this size is passed on in one piece
 _OVERRIDES = "Cloudflare-Workers-Version-Overrides"
 _AFFINITY = "Cloudflare-Workers-Version-Key"
@@ -48,11 +47,11 @@ _log = logging.getLogger("twin.edge")
 class Edge:
     """The way from a host name to what serves it. `counts` are answers by script or site, version and status."""
 
-    def __init__(self, routing: Routing, fleet: Fleet, lines: Lines) -> None:
+    def __init__(self, routing: Routing, fleet: Fleet, traffic: Traffic) -> None:
         self.counts: Counter[tuple[str, str, int]] = Counter()
         self._routing = routing
         self._fleet = fleet
-        self._lines = lines
+        self._traffic = traffic
 
     def app(self) -> web.Application:
         """Return the server's application."""
@@ -71,53 +70,65 @@ class Edge:
         if isinstance(target, WorkerTarget):
             return await self._by_version(request, target.script, target.split, ray)
         begun = time.perf_counter()
+        seen = _seen(request, ray)
         answer = self._asset(request, target) if target is not None else _error(530, 1016)
         answer.headers["cf-ray"] = ray
-        served = (target.project, target.deployment) if target is not None else ("", "")
-        self._note(
-            request, ray, begun, served, status=answer.status, outcome="unknown host" if target is None else "ok"
-        )
+        if target is None:
+            seen.outcome = "unknown host"
+        else:
+            seen.service, seen.version, seen.site = target.project, target.deployment, True
+        seen.wall = seen.first = time.perf_counter() - begun
+        self._note(seen, answer)
         return answer
 
     async def to_script(self, request: web.Request, script: str) -> web.StreamResponse:
         """Answer a request that another Worker sends through a service binding."""
-        return await self._by_version(request, script, self._routing.live(script), f"{secrets.token_hex(8)}-{_COLO}")
+        ray = f"{secrets.token_hex(8)}-{_COLO}"
+        return await self._by_version(request, script, self._routing.live(script), ray, public=False)
 
     async def _by_version(
-        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str
+        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str, *, public: bool = True
     ) -> web.StreamResponse:
         """Answer with a version's static assets, or by its code."""
         begun = time.perf_counter()
         version = pick(script, split, request)
         static = self._static(request, script, version)
         if static is None:
-            return await self.to_worker(request, script, ((version, 100.0),), ray)
+            return await self.to_worker(request, script, ((version, 100.0),), ray, public=public)
         static.headers["cf-ray"] = ray
-        self._note(request, ray, begun, (script, version), status=static.status, outcome="ok")
+        seen = _seen(request, ray)
+        seen.service, seen.version, seen.site, seen.public = script, version, True, public
+        seen.wall = seen.first = time.perf_counter() - begun
+        self._note(seen, static)
         return static
 
     async def to_worker(
-        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str
+        self, request: web.Request, script: str, split: tuple[tuple[str, float], ...], ray: str, *, public: bool = True
     ) -> web.StreamResponse:
         """Send the request to one of the versions and its answer back."""
         begun = time.perf_counter()
-        version = pick(script, split, request)
-        status, outcome = _GONE, "clientDisconnected"
+        seen = _seen(request, ray)
+        seen.outcome, seen.public, seen.service = "clientDisconnected", public, script
+        seen.version = version = pick(script, split, request)
+        answer: web.StreamResponse | None = None
         instance: Instance | None = None
         try:
             instance = self._fleet.running(script, version) or await self._fleet.ensure(script, version)
             instance.busy += 1
-            answer, outcome = await _forward(request, instance, ray)
-            status = answer.status
+            used, shared = instance.cpu(), instance.busy
+            answer = await _forward(request, instance, seen, begun)
+            seen.cpu = (instance.cpu() - used) / max(shared, instance.busy)
+            if request.transport is None or request.transport.is_closing():
+                seen.outcome = "clientDisconnected"
         except (aiohttp.ClientError, UnrunnableError, KeyError, OSError) as error:
             _log.error("%s %s: no answer to %s: %r", script, version, request.path, error)
-            answer, outcome = _error(500, 1101), "internalError"
+            answer, seen.outcome = _error(500, 1101), "internalError"
             answer.headers["cf-ray"] = ray
-            status = answer.status
         finally:
             if instance is not None:
                 instance.busy -= 1
-            self._note(request, ray, begun, (script, version), status=status, outcome=outcome)
+            seen.wall = time.perf_counter() - begun
+            self._note(seen, answer)
         return answer
 
     def _static(self, request: web.Request, script: str, version: str) -> web.Response | None:
@@ -134,24 +145,29 @@ class Edge:
             return web.Response(status=405, headers={"allow": "GET, HEAD"})
         return file(request, self._routing.asset(site, request.rel_url.raw_path))
 
-    def _note(
-        self, request: web.Request, ray: str, begun: float, served: tuple[str, str], *, status: int, outcome: str
-    ) -> None:
-        self.counts[(*served, status)] += 1
-        self._lines.add(
-            {
-                "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "ray": ray,
-                "host": request.host,
-                "method": request.method,
-                "path": request.path_qs,
-                "status": status,
-                "milliseconds": round((time.perf_counter() - begun) * 1000, 3),
-                "service": served[0],
-                "version": served[1],
-                "outcome": outcome,
-            }
-        )
+    def _note(self, seen: Handled, answer: web.StreamResponse | None) -> None:
+        """Count and record a request; without an answer the visitor went away."""
+        seen.status = _GONE if answer is None or seen.outcome == "clientDisconnected" else answer.status
+        if answer is not None:
+            seen.content = answer.headers.get("content-type", "")
+            if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+                seen.size = len(answer.body)
+        self.counts[(seen.service, seen.version, seen.status)] += 1
+        self._traffic.handled(seen)
+
+
+def _seen(request: web.Request, ray: str) -> Handled:
+    """Begin the record of a request."""
+    return Handled(
+        key=ray,
+        at=time.time(),
+        outcome="ok",
+        method=request.method,
+        host=request.host,
+        path=request.raw_path,
+        visitor=request.remote or _LOOPBACK,
+        headers=request.headers,
+    )
 
 
 def file(request: web.Request, asset: Asset) -> web.Response:
@@ -186,13 +202,13 @@ def pick(script: str, split: tuple[tuple[str, float], ...], request: web.Request
     return split[-1][0]
 
 
-async def _forward(request: web.Request, instance: Instance, ray: str) -> tuple[web.StreamResponse, str]:
-    """Pass one request to a running version; return its answer and Cloudflare's word for how it went."""
+async def _forward(request: web.Request, instance: Instance, seen: Handled, begun: float) -> web.StreamResponse:
+    """Pass one request to a running version, return its answer; note Cloudflare's word for how it went."""
     headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
-    remote = request.remote or "127.0.0.1"
+    remote = seen.visitor
     headers.update(
         {
-            "cf-ray": ray,
+            "cf-ray": seen.key,
             "cf-connecting-ip": remote,
             "x-real-ip": remote,
             "x-forwarded-for": remote,
@@ -210,32 +226,39 @@ async def _forward(request: web.Request, instance: Instance, ray: str) -> tuple[
         "http://worker" + request.raw_path if request.raw_path.startswith("/") else request.raw_path, encoded=True
     )
     async with instance.app.request(request.method, url, headers=headers, data=body, allow_redirects=False) as received:
-        return await _back(request, received, ray)
+        seen.first = time.perf_counter() - begun
+        return await _back(request, received, seen)
 
 
-async def _back(request: web.Request, received: aiohttp.ClientResponse, ray: str) -> tuple[web.StreamResponse, str]:
+async def _back(request: web.Request, received: aiohttp.ClientResponse, seen: Handled) -> web.StreamResponse:
     length = received.content_length
     small = await received.read() if length is not None and length <= _SMALL else None
     typed = "content-type" in received.headers
     if received.status == 500 and not typed and small == _THREW:  # noqa: PLR2004 - HTTP's own number
-        answer = _error(500, 1101)
-        answer.headers["cf-ray"] = ray
-        return answer, "scriptThrewException"
+        answer, seen.outcome = _error(500, 1101), "scriptThrewException"
+        answer.headers["cf-ray"] = seen.key
+        return answer
     headers = CIMultiDict((name, value) for name, value in received.headers.items() if name.lower() not in _HOP)
-    headers["cf-ray"] = ray
+    headers["cf-ray"] = seen.key
     headers["server"] = "cloudflare"
     if small is not None:
         headers.popall("content-length", None)
         answer = web.Response(status=received.status, reason=received.reason, headers=headers, body=small)
         answer[_UNTYPED] = not typed
-        return answer, "ok"
+        seen.outcome = "ok"
+        return answer
     stream = web.StreamResponse(status=received.status, reason=received.reason, headers=headers)
     stream[_UNTYPED] = not typed
     await stream.prepare(request)
     async for chunk in received.content.iter_any():
-        await stream.write(chunk)
+        try:
+            await stream.write(chunk)
+        except ConnectionResetError:  # the visitor went away; the outcome says so until the end is reached
+            return stream
+        seen.size += len(chunk)
     await stream.write_eof()
-    return stream, "ok"
+    seen.outcome = "ok"
+    return stream
 
 
 async def _leave_untyped(_: web.Request, answer: web.StreamResponse) -> None:

@@ -23,7 +23,7 @@ from twin.workerd.config import Ways
 from twin.workerd.console import Lines, console_lines
 from twin.workerd.cron import Schedules
 from twin.workerd.fleet import Fleet
-from twin.world import Engines, UnrunnableError
+from twin.world import Engines, Handled, UnrunnableError
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,6 @@ class Parts:
         self._database = database
         logs = opened.home.state / "logs"
         self._inside = opened.sockets / "inside"
-        self._edge_lines = Lines(logs / "edge.ndjson")
         self._console = Lines(logs / "worker.ndjson")
         ways = Ways(twin=self._inside, egress=database.egress, database=database.address)
         self._fleet = Fleet(workerd, owned, sockets=opened.sockets, logs=logs, ways=ways)
@@ -69,7 +68,8 @@ class Parts:
         self._stored = cloudflare_app[STORE]
         supabase_app = supabase.app(self._home, engines)
         self._fleet.routing = self._routing = routing
-        self._edge = Edge(routing, self._fleet, self._edge_lines)
+        self._traffic = cloudflare_app[cloudflare.RECORDER]
+        self._edge = Edge(routing, self._fleet, self._traffic)
         self._controls.mount(cloudflare_app, "cloudflare")
         self._controls.mount(supabase_app, "supabase")
         await self._serve(cloudflare_app, taken["cloudflare"])
@@ -94,7 +94,6 @@ class Parts:
         if self._names is not None:
             self._names.stop()
         await asyncio.gather(self._fleet.stop(), *(runner.cleanup() for runner in self._runners))
-        self._edge_lines.close()
         self._console.close()
 
     def _make_engines(self) -> Engines:
@@ -163,9 +162,11 @@ class Parts:
             path = request.rel_url.raw_path_qs
             asset = self._routing.static(script, version, path, navigates=False, bound=True)
             return web.Response(status=404) if asset is None else file(request, asset)
+        script, version = request.headers["twin-script"], request.headers["twin-version"]
         for event in await request.json():
-            for line in console_lines(request.headers["twin-script"], request.headers["twin-version"], event):
+            for line in console_lines(script, version, event):
                 self._console.add(line)
+            self._traffic.ran(version, event)
         return web.Response(status=204)
 
     async def _fire(self, script: str, cron: str) -> str:
@@ -176,7 +177,16 @@ class Parts:
             raise UnrunnableError(message)
         (version,) = random.choices([one for one, _ in split], [share for _, share in split])  # noqa: S311 - a split
         instance = await self._fleet.ensure(script, version)
-        return await instance.fire(cron, time.time())
+        at, begun, used = time.time(), time.perf_counter(), instance.cpu()
+        key = f"{version} {cron} {int(at * 1000)}"
+        fired = Handled(key, at, "internalError", service=script, version=version, cron=cron)
+        try:
+            outcome = await instance.fire(cron, at)
+            fired.outcome = "ok" if outcome == "ok" else "scriptThrewException"
+        finally:
+            fired.wall, fired.cpu = time.perf_counter() - begun, instance.cpu() - used
+            self._traffic.handled(fired)
+        return outcome
 
     async def _fire_quietly(self, script: str, cron: str) -> None:
         await self._fire(script, cron)

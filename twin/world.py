@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
 
@@ -72,6 +72,46 @@ class Asset:
 
 class UnrunnableError(Exception):
     """A version cannot be started: raised by `Engines.switch`, its text is the runtime's. The API answers 10021."""
+
+
+@dataclass(slots=True)
+class Handled:
+    """One request or cron event as the twin itself saw it; what the Worker did inside comes from the runtime.
+
+    `key` is what both have in common: the ray, or version, expression and time of a cron event. `at` is a Unix time,
+    spans are in seconds, `size` is the answer's body in bytes. `site`: files answered, no code ran. `public` is False
+    for what another Worker sent.
+    """
+
+    key: str
+    at: float
+    outcome: str
+    service: str = ""
+    version: str = ""
+    site: bool = False
+    public: bool = True
+    wall: float = 0.0
+    cpu: float = 0.0
+    first: float = 0.0
+    method: str = ""
+    host: str = ""
+    path: str = ""
+    status: int = 0
+    size: int = 0
+    content: str = ""
+    visitor: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cron: str = ""
+
+
+class Traffic(Protocol):
+    """Where the edge and cron say what flowed, and the runtime what it did. Returns at once, writes later."""
+
+    def handled(self, one: Handled) -> None:
+        """Take what the twin saw."""
+
+    def ran(self, version: str, event: dict[str, Any]) -> None:
+        """Take an event of the tail worker (`workerd/tail.js`)."""
 
 
 class Routing(Protocol):

@@ -17,6 +17,8 @@ from twin.cloudflare.access.meter import METERS, Meters
 from twin.cloudflare.alerting import healthchecks, history, policies
 from twin.cloudflare.alerting.dispatch import DISPATCHER, Dispatcher
 from twin.cloudflare.errors import ApiError, unrouted
+from twin.cloudflare.observability import analytics, tails, telemetry
+from twin.cloudflare.observability import traffic as observed
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
@@ -58,6 +60,9 @@ ROUTES: tuple[Route, ...] = (
     *projects.ROUTES,
     *uploads.ROUTES,
     *site_deployments.ROUTES,
+    *tails.ROUTES,
+    *telemetry.ROUTES,
+    *analytics.ROUTES,
 )
 EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/dns_records", "records.py"),
@@ -66,6 +71,8 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/(rulesets|settings|dnssec)", "protection.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
+    (r".*/tails", "observability/tails.py"),
+    (r"/accounts/[^/]+/workers/observability", "observability/telemetry.py"),
     (r"/accounts/[^/]+/pages/projects/[^/]+/deployments", "pages/deployments.py"),
     (r"/accounts/[^/]+/pages", "pages/projects.py"),
     (r"/accounts/[^/]+/workers/.*assets", "workers/assets.py"),
@@ -133,6 +140,7 @@ def app(home: Home, engines: Engines) -> tuple[web.Application, Routing]:
     application[trail.TRAIL] = trail.Trail(home.state / "cloudflare-audit.ndjson")
     application[DISPATCHER] = Dispatcher(store)
     application.cleanup_ctx.append(healthchecks.watching)
+    observed.mount(application, store)
     for route in ROUTES:
         application.router.add_route(route.method, BASE + route.path, route.handler)
     application.router.add_route("*", BASE + "/{tail:.*}", lacking)

@@ -58,9 +58,9 @@ def test_another_account_is_closed(plane: Plane) -> None:
         ("POST", "zones/z/dns_records/import", "records.py"),
         ("PATCH", "zones/z/settings", "protection.py"),
         ("GET", f"accounts/{ACCOUNT}/alerting/v3/destinations/pagerduty", "alerting/policies.py"),
-        ("POST", f"accounts/{ACCOUNT}/workers/scripts/s/tails", "workers/scripts.py"),
+        ("POST", f"accounts/{ACCOUNT}/workers/observability/telemetry/live-tail", "observability/telemetry.py"),
         ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/nothing", "storage/values.py"),
-        ("POST", "graphql", "routes.py"),
+        ("POST", "radar/datasets/download", "routes.py"),
     ],
 )
 def test_what_is_lacking_says_where_to_add_it(plane: Plane, method: str, path: str, file: str) -> None:
