@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from runbooks.clients.private_folder import PREFIX
+from runbooks.clients.scratch.folder import PREFIX
 from runbooks.steps.backups.sealing import public_of
 from tests.runbooks.steps.backups.test_sealing import private_key
 from tests.stories.conftest import Operator, at_work
@@ -179,7 +179,7 @@ def test_a_backup_is_proven_by_restoring_it(operator: Operator) -> None:
     expect_other_rows(newer)
     bad = operator.consents("backup.verify", newer.name[-6:])
     assert (bad.code, bad.document["status"]) == (5, "unproven"), bad.text
-    reason = "rows with digest 000000000000, got"
+    reason = "000000000000, got"
     assert "is not good: rows of table public.horses: expected" in bad.document["text"]
     assert reason in bad.document["text"]
     checked = operator.types("backup.list", "--check")

@@ -48,14 +48,14 @@ def open_home(settings: Settings, *, note: Callable[[str], None]) -> Home:
 
 def open_catalog(settings: Settings) -> Catalog:
     """Return the own backups of a stack. Raises Refused when they lie in an object store that there is no key for."""
-    from runbooks.clients.files import FolderFiles  # loaded only by who looks at backups
+    from runbooks.clients.stores.files import FolderFiles  # loaded only by who looks at backups
     from runbooks.steps.backups.catalog import Catalog
 
     store = settings.backup_store
     if store is None:
         return Catalog(FolderFiles(settings.backup_folder))
     key_id, secret_key = settings.require("AWS_ACCESS_KEY_ID"), settings.require("AWS_SECRET_ACCESS_KEY")
-    from runbooks.clients.bucket_files import BucketFiles  # its library is loaded only by who has such a store
+    from runbooks.clients.stores.bucket import BucketFiles  # its library is loaded only by who has such a store
 
     files = BucketFiles(
         store.bucket,

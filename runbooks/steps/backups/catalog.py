@@ -18,7 +18,7 @@ from runbooks.steps.database.server import Server  # noqa: TC001 - as above
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbooks.clients.files import Files
+    from runbooks.clients.stores.files import Files
 
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.files import PIECE
 from runbooks.clients.postgres_programs import own_version
+from runbooks.clients.stores.files import PIECE
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
 from runbooks.model.version import code_version

@@ -10,8 +10,8 @@ import msgspec
 
 from runbooks.clients.postgres import sql
 from runbooks.clients.postgres_programs import Programs, own_extensions, own_version
-from runbooks.clients.private_folder import private_folder
-from runbooks.clients.scratch_postgres import Missing, scratch
+from runbooks.clients.scratch.folder import private_folder
+from runbooks.clients.scratch.postgres import Missing, scratch
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
 from runbooks.model.reconciliation import LOAD_BACKUP

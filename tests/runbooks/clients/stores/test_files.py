@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbooks.clients.bucket_files import BucketFiles
-from runbooks.clients.files import PIECE, Files, FolderFiles
+from runbooks.clients.stores.bucket import BucketFiles
+from runbooks.clients.stores.files import PIECE, Files, FolderFiles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import obstore
 
-from runbooks.clients.files import PIECE
 from runbooks.clients.storage import Bucket, told
+from runbooks.clients.stores.files import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Final
 from runbooks.clients import child
 from runbooks.clients.postgres import Postgres
 from runbooks.clients.postgres_programs import own_program
-from runbooks.clients.private_folder import private_folder
+from runbooks.clients.scratch.folder import private_folder
 from runbooks.model.errors import ActError, Refused, Unreachable
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Where large files lie: folders and object stores. Knows nothing of backups."""
