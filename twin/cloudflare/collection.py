@@ -34,6 +34,7 @@ class Collection:
     shown: Callable[[Json], Json] = dict
     told: Callable[[Json], Json] | None = None
     next_id: Callable[[Rows], str | int] = lambda _: object_id()
+    source: str = RECORDED
 
     def rows(self, request: web.Request) -> Rows:
         """Return the objects of the zone or account of the path, by id."""
@@ -83,9 +84,9 @@ class Collection:
         """Return the five calls."""
         one = self.path + "/{id}"
         return (
-            Route("POST", self.path, self.post, RECORDED),
+            Route("POST", self.path, self.post, self.source),
             Route("GET", self.path, self.listing, "official SDK"),
-            Route("GET", one, self.get, RECORDED),
-            Route("PUT", one, self.put, RECORDED),
-            Route("DELETE", one, self.delete, RECORDED),
+            Route("GET", one, self.get, self.source),
+            Route("PUT", one, self.put, self.source),
+            Route("DELETE", one, self.delete, self.source),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from twin.cloudflare import bind
 from twin.cloudflare.errors import ApiError, Json, ok, page, read
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
@@ -22,6 +23,7 @@ AUTOMATIC = 1
 SHORTEST, LONGEST = 60, 86400  # seconds; 30 only on Enterprise
 BATCH_MOST = 200  # records in one batch on the Free plan
 GONE = "Record does not exist."
+IDENTICAL = 81058
 
 
 def absolute(name: str, zone: Json) -> str:
@@ -65,7 +67,7 @@ def check_clash(zone: Json, record: Json) -> None:
         if other["id"] == record["id"] or other["name"] != record["name"]:
             continue
         if (other["type"], other["content"]) == (record["type"], record["content"]):
-            raise ApiError(400, 81058, "An identical record already exists.")
+            raise ApiError(400, IDENTICAL, "An identical record already exists.")
         if record["type"] == "CNAME" and other["type"] in PROXIABLE:
             raise ApiError(400, 81053, "An A, AAAA, or CNAME record with that host already exists.")
         if record["type"] in PROXIABLE and other["type"] == "CNAME":
@@ -252,25 +254,36 @@ async def batch(request: web.Request) -> web.Response:
 
 async def export(request: web.Request) -> web.Response:
     """Return the zone in BIND form, comments and the proxied mark at the line's end."""
-    zone = zone_of(request)
-    lines = [f";; Domain:     {zone['name']}.", ";; Exported:   " + now(), ""]
-    for record in zone["records"].values():
-        content, kind = record["content"], record["type"]
-        content = f"{record['priority']} {content}" if record.get("priority") is not None else content
-        content = f"{content}." if kind in {"CNAME", "MX", "NS"} else content
-        content = f'"{content}"' if kind == "TXT" and not content.startswith('"') else content
-        tags = ",".join(
-            [*record["tags"], *([f"cf-proxied:{str(record['proxied']).lower()}"] if record["proxiable"] else [])]
-        )
-        remark = " ".join(x for x in (record["comment"] or "", f"cf_tags={tags}" if tags else "") if x)
-        lines.append(f"{record['name']}.\t{record['ttl']}\tIN\t{kind}\t{content}{' ; ' + remark if remark else ''}")
-    return web.Response(text="\n".join(lines) + "\n")
+    return web.Response(text=bind.written(zone_of(request)))
+
+
+async def post_import(request: web.Request) -> web.Response:
+    """Add the records of a BIND file, all or none; those that are there already count as parsed and are left."""
+    zone, form = zone_of(request), await request.post()
+    file = form.get("file")
+    text = file.file.read().decode("utf-8", "replace") if isinstance(file, web.FileField) else str(file or "")
+    if not text.strip():
+        raise ApiError(400, 9207, "file is required")
+    sent = bind.read(zone, text, proxied=form.get("proxied") == "true")
+    trial: Json = {"name": zone["name"], "records": copy.deepcopy(zone["records"])}
+    added = 0
+    for row in sent:
+        try:
+            create(trial, row)
+            added += 1
+        except ApiError as error:
+            if error.errors[0]["code"] != IDENTICAL:
+                raise
+    zone["records"] = trial["records"]
+    changed(request, f"{added} records imported")
+    return ok({"recs_added": added, "total_records_parsed": len(sent)})
 
 
 PATH = "/zones/{zone}/dns_records"
 ROUTES = (
     Route("POST", PATH + "/batch", batch, "batch documentation"),
     Route("GET", PATH + "/export", export, "import and export documentation"),
+    Route("POST", PATH + "/import", post_import, "import and export documentation"),
     Route("POST", PATH, post, "recorded provider requests"),
     Route("GET", PATH, listing, "official SDK"),
     Route("GET", PATH + "/{record}", get, "recorded provider requests"),

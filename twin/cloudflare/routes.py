@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from twin.cloudflare import accounts, logpush, protection, records, zones
+from twin.cloudflare import accounts, catalogue, logpush, protection, records, zones
 from twin.cloudflare.access import audit, door, tokens, trail
 from twin.cloudflare.access.door import BASE
 from twin.cloudflare.access.meter import METERS, Meters
@@ -22,7 +22,7 @@ from twin.cloudflare.observability import traffic as observed
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
-from twin.cloudflare.storage import buckets, hyperdrive, namespaces, objects, values
+from twin.cloudflare.storage import buckets, hyperdrive, namespaces, objects, retention, values
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
 from twin.cloudflare.workers import assets, content, deployments, domains, identities, scripts, traffic, vault, versions
 from twin.route import EFFECT
@@ -43,7 +43,9 @@ ROUTES: tuple[Route, ...] = (
     *values.ROUTES,
     *buckets.ROUTES,
     *objects.ROUTES,
+    *retention.ROUTES,
     *protection.ROUTES,
+    *catalogue.ROUTES,
     *healthchecks.ROUTES,
     *policies.ROUTES,
     *history.ROUTES,
@@ -69,6 +71,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/workers", "workers/traffic.py"),
     (r"/zones/[^/]+/healthchecks", "alerting/healthchecks.py"),
     (r"/zones/[^/]+/(rulesets|settings|dnssec)", "protection.py"),
+    (r"/zones/[^/]+/(load_balancers|waiting_rooms)|/accounts/[^/]+/access", "catalogue.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
     (r".*/tails", "observability/tails.py"),
@@ -86,6 +89,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/storage/kv/namespaces/[^/]+/", "storage/values.py"),
     (r"/accounts/[^/]+/storage", "storage/namespaces.py"),
     (r"/accounts/[^/]+/r2/buckets/[^/]+/objects", "storage/objects.py"),
+    (r"/accounts/[^/]+/r2/buckets/[^/]+/", "storage/retention.py"),
     (r"/accounts/[^/]+/r2", "storage/buckets.py"),
     (r"/accounts/[^/]+/alerting", "alerting/policies.py"),
     (r"/accounts/[^/]+/logpush", "logpush.py"),

@@ -64,7 +64,7 @@ class Store:
         self.blobs: Path = home.state / "cloudflare"
         self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.values = KeyValues(home.state / "kv.sqlite")
-        self.objects = Objects(home.state / "r2.sqlite")
+        self.objects = Objects(home.state / "r2.sqlite", self.locks)
         self.data: Json = {kind: {} for kind in EMPTY}
         if self.path.exists():
             self.data |= json.loads(self.path.read_text(encoding="utf-8"))
@@ -89,6 +89,11 @@ class Store:
         fresh.touch(mode=0o600, exist_ok=True)
         fresh.write_text(json.dumps(self.data, separators=(",", ":")), encoding="utf-8")
         fresh.replace(self.path)
+
+    def locks(self, bucket: str) -> list[Json]:
+        """Return the lock rules of a bucket."""
+        rules: list[Json] = self.data["buckets"].get(bucket, {}).get("lock", [])
+        return rules
 
     def close(self) -> None:
         """Close the files of keys and objects."""

@@ -1,12 +1,13 @@
-"""List and show zones."""
+"""List, show, create and delete zones; purge their cache."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.access import door
-from twin.cloudflare.errors import Json, ok, page
-from twin.cloudflare.store import store_of
+from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
+from twin.cloudflare.store import changed, store_of
 from twin.route import Route
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def show(store: Store, zone: Json) -> Json:
     return {
         "id": zone["id"],
         "name": zone["name"],
-        "status": "active",
+        "status": zone.get("status", "active"),
         "paused": False,
         "type": "full",
         "development_mode": 0,
@@ -28,9 +29,11 @@ def show(store: Store, zone: Json) -> Json:
         "original_name_servers": None,
         "created_on": zone["created_on"],
         "modified_on": zone["created_on"],
-        "activated_on": zone["created_on"],
+        "activated_on": zone["created_on"] if zone.get("status", "active") == "active" else None,
         "account": {"id": store.account, "name": "twin"},
-        "plan": {"id": "free", "name": "Free Website"},
+        "owner": {"id": store.data["user"], "type": "user", "email": "operator@example.com"},
+        "meta": {"step": 0, "custom_certificate_quota": 0, "page_rule_quota": 3, "phishing_detected": False},
+        "plan": {"id": "free", "name": "Free Website", "price": 0, "currency": "USD", "is_subscribed": False},
     }
 
 
@@ -42,8 +45,8 @@ async def listing(request: web.Request) -> web.Response:
         rows = [row for row in rows if row["name"] == request.query["name"]]
     if request.query.get("account.id", store.account) != store.account:
         rows = []
-    if request.query.get("status", "active") != "active":
-        rows = []
+    if "status" in request.query:
+        rows = [row for row in rows if row["status"] == request.query["status"]]
     part, info = page(request, rows, per_page=20, most=50)
     return ok(part, info=info)
 
@@ -54,7 +57,61 @@ async def get(request: web.Request) -> web.Response:
     return ok(show(store, store.zone(request.match_info["zone"])))
 
 
+async def post(request: web.Request) -> web.Response:
+    """Create a zone; it waits for its name servers (pending), which nobody changes here."""
+    store, body = store_of(request), await read(request)
+    required(body, "name", code=1001)
+    door.demand(request, "Zone Write")
+    name = str(body["name"]).lower().rstrip(".")
+    if not NAME.match(name):
+        raise ApiError(400, 1001, f"Invalid zone name: {name}")
+    if (body.get("account") or {}).get("id", store.account) != store.account:
+        raise ApiError(403, 1068, "Permission denied to create a zone on that account")
+    if any(zone["name"] == name for zone in store.zones()):
+        raise ApiError(400, 1061, f"{name} already exists")
+    zone = store.add_zone(name)
+    zone["status"] = "pending"
+    changed(request, f"zone {name} created")
+    return ok(show(store, zone))
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Delete a zone with all that is its own."""
+    store = store_of(request)
+    zone = store.zone(request.match_info["zone"])
+    door.demand(request, "Zone Write")
+    del store.data["zones"][zone["id"]]
+    for domain in [one for one in store.data["domains"].values() if one["zone_id"] == zone["id"]]:
+        del store.data["domains"][domain["id"]]
+    changed(request, f"zone {zone['name']} deleted")
+    return ok({"id": zone["id"]})
+
+
+async def post_purge(request: web.Request) -> web.Response:
+    """Forget what the edge keeps of a zone: of everything, or of files, tags, hosts or prefixes.
+
+    The twin's edge keeps nothing, so what was deployed is seen at once; the call is noted with what it named.
+    """
+    zone, body = store_of(request).zone(request.match_info["zone"]), await read(request)
+    named = [key for key in PURGED if body.get(key)]
+    everything = body.get("purge_everything") is True
+    if everything == bool(named) or len(named) > 1:
+        text = f'Request must contain one of "purge_everything", {", ".join(PURGED)}'
+        raise ApiError(400, 1012, text)
+    if named and (not isinstance(body[named[0]], list) or len(body[named[0]]) > MOST_PURGED):
+        raise ApiError(400, 1134, f"{named[0]} must be a list of at most {MOST_PURGED}")
+    what = "everything" if everything else f"{len(body[named[0]])} {named[0]}"
+    changed(request, f"cache of {zone['name']} purged: {what}")
+    return ok({"id": zone["id"]})
+
+
+NAME = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
+PURGED = ("files", "tags", "hosts", "prefixes")
+MOST_PURGED = 100  # of one call, below Enterprise
 ROUTES = (
     Route("GET", "/zones", listing, "API documentation"),
     Route("GET", "/zones/{zone}", get, "API documentation"),
+    Route("POST", "/zones", post, "official SDK 5.9", "2026-11-28"),
+    Route("DELETE", "/zones/{zone}", delete, "official SDK 5.9", "2026-11-28"),
+    Route("POST", "/zones/{zone}/purge_cache", post_purge, "purge documentation", "2026-11-28"),
 )

@@ -11,9 +11,11 @@ import secrets
 import sqlite3
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LONGEST_LIST = 1000
@@ -32,6 +34,7 @@ class RefusedError(Exception):
 
 
 NO_KEY = (404, 10007, "The specified key does not exist.")
+LOCKED = (409, 10069, "The object is locked by the bucket policy.")
 NO_UPLOAD = (400, 10024, "The specified multipart upload does not exist.")
 NO_PART = (400, 10025, "One or more of the specified parts could not be found.")
 
@@ -62,7 +65,9 @@ class Listing(NamedTuple):
 class Objects:
     """All buckets of the account."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, locks: Callable[[str], list[dict[str, Any]]] = lambda _: []) -> None:
+        """Open the file; `locks` gives the lock rules of a bucket."""
+        self._locks = locks
         self._database = sqlite3.connect(file, isolation_level=None)
         self._database.executescript("""
             pragma journal_mode = wal;
@@ -92,6 +97,7 @@ class Objects:
     def put(self, bucket: str, about: About, body: bytes, *, etag: str | None = None) -> About:
         """Write an object over what was there and return it with its version, etag, size and time."""
         _check(about)
+        self._unlocked(bucket, about.name)
         whole = replace(
             about,
             version=secrets.token_hex(16),
@@ -111,6 +117,8 @@ class Objects:
 
     def delete(self, bucket: str, *names: str) -> None:
         """Remove objects, those that are there."""
+        for name in names:
+            self._unlocked(bucket, name)
         for name in names:
             self._database.execute("delete from objects where bucket = ? and name = ?", (bucket, name))
 
@@ -191,6 +199,13 @@ class Objects:
         """Close the file."""
         self._database.close()
 
+    def _unlocked(self, bucket: str, name: str) -> None:
+        """Refuse to replace or remove an object that a lock rule of its bucket holds."""
+        rules = [r for r in self._locks(bucket) if r.get("enabled") and name.startswith(r.get("prefix") or "")]
+        there = self.head(bucket, name) if rules else None
+        if there is not None and any(_holds(rule["condition"], there.uploaded / 1000) for rule in rules):
+            raise RefusedError(*LOCKED)
+
     def _upload(self, bucket: str, name: str, upload: str) -> About:
         row = self._database.execute(
             "select about from uploads where id = ? and bucket = ? and name = ?", (upload, bucket, name)
@@ -205,6 +220,15 @@ def _about(row: tuple[str, str, str, int, str, str, str, str, int]) -> About:
     name, version, etag, uploaded, http, custom, checksums, storage_class, size = row
     texts = {"http": json.loads(http), "custom": json.loads(custom), "checksums": json.loads(checksums)}
     return About(name, storage_class=storage_class, version=version, etag=etag, uploaded=uploaded, size=size, **texts)
+
+
+def _holds(condition: dict[str, Any], uploaded: float) -> bool:
+    if condition["type"] == "Age":
+        return time.time() < uploaded + float(condition["maxAgeSeconds"])
+    if condition["type"] == "Date":
+        until = datetime.fromisoformat(condition["date"])
+        return datetime.now(UTC) < (until if until.tzinfo else until.replace(tzinfo=UTC))
+    return True
 
 
 def _check(about: About) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, read, required
+from twin.cloudflare.errors import ApiError, Json, ok, read
 from twin.cloudflare.store import changed, found, now, store_of
 from twin.route import Route
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 BUCKET_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+OWN_CALLS = frozenset({"id", "lifecycle", "lock", "cors", "hosts", "managed"})
 NO_BUCKET = "The specified bucket does not exist."
 
 
@@ -42,8 +43,8 @@ async def list_buckets(request: web.Request) -> web.Response:
 
 
 def show_bucket(bucket: Json) -> Json:
-    """Return a bucket without its lifecycle, which has a call of its own."""
-    return {key: value for key, value in bucket.items() if key != "lifecycle"}
+    """Return a bucket without its policies, which have calls of their own."""
+    return {key: value for key, value in bucket.items() if key not in OWN_CALLS}
 
 
 def find_bucket(request: web.Request) -> Json:
@@ -64,22 +65,6 @@ async def patch_bucket(request: web.Request) -> web.Response:
     return ok(show_bucket(bucket))
 
 
-async def get_lifecycle(request: web.Request) -> web.Response:
-    """Show for how long objects are kept. Nothing is deleted here: objects live in the engines."""
-    return ok({"rules": find_bucket(request).get("lifecycle", [])})
-
-
-async def put_lifecycle(request: web.Request) -> web.Response:
-    """Replace the rules."""
-    bucket, body = find_bucket(request), await read(request)
-    rules = body.get("rules") or []
-    for rule in rules:
-        required(rule, "id", code=10005)
-    bucket["lifecycle"] = rules
-    changed(request, f"R2 bucket {bucket['name']} keeps by {len(rules)} rules")
-    return ok({"rules": rules})
-
-
 async def delete_bucket(request: web.Request) -> web.Response:
     """Delete an R2 bucket; 409 with 10008 while it has objects."""
     store, bucket = store_of(request), find_bucket(request)
@@ -97,6 +82,4 @@ ROUTES = (
     Route("GET", R2 + "/{name}", get_bucket, "recorded provider requests"),
     Route("PATCH", R2 + "/{name}", patch_bucket, "recorded provider requests"),
     Route("DELETE", R2 + "/{name}", delete_bucket, "recorded provider requests"),
-    Route("GET", R2 + "/{name}/lifecycle", get_lifecycle, "recorded provider requests"),
-    Route("PUT", R2 + "/{name}/lifecycle", put_lifecycle, "recorded provider requests"),
 )

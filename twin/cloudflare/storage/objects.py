@@ -98,7 +98,10 @@ async def get(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Delete an object; one that is not there counts as deleted."""
     store, bucket, key = place(request)
-    store.objects.delete(bucket, key)
+    try:
+        store.objects.delete(bucket, key)
+    except RefusedError as refused:
+        raise ApiError(refused.status, refused.code, str(refused)) from None
     request[EFFECT] = f"R2 object {bucket}/{key} deleted"
     return ok({"key": key})
 
@@ -107,7 +110,7 @@ async def listing(request: web.Request) -> web.Response:
     """List objects by name: `prefix`, `delimiter`, `start_after`, `per_page` (1000 at most), `cursor`."""
     store, bucket, _ = place(request)
     try:
-        cursor = base64.urlsafe_b64decode(request.query.get("cursor", "")).decode()
+        cursor = base64.b64decode(request.query.get("cursor", ""), altchars=b"-_", validate=True).decode()
     except ValueError:
         raise ApiError(400, 10029, "The cursor is not valid.") from None
     page = store.objects.listed(

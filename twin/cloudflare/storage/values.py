@@ -155,7 +155,7 @@ async def listing(request: web.Request) -> web.Response:
 def decode(cursor: str) -> str:
     """Return the key that a cursor stands for; 400 for one that was not given out."""
     try:
-        return base64.urlsafe_b64decode(cursor).decode()
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except ValueError:
         raise ApiError(400, REFUSED, "the cursor is not valid") from None
 
