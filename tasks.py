@@ -7,7 +7,7 @@ from runbooks.commands import backup, check, deploy, drill, postmortem, restore,
 namespace = Collection(
     backup,
     check.check,
-    deploy.deploy,
+    deploy,
     drill.drill,
     postmortem.postmortem,
     restore.restore,

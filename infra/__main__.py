@@ -6,6 +6,7 @@ from infra.alerts import Notifications
 from infra.api_worker import ApiWorker
 from infra.buckets import Buckets
 from infra.dns_zone import DnsZone, find_zone
+from infra.logpush import declare_logpush
 from infra.outputs import Outputs
 from infra.protection import ZoneProtection
 from infra.settings import load
@@ -16,11 +17,13 @@ stack = settings.stack
 
 zone_id = find_zone(stack)
 web = WebPages(f"{stack.product.name}-web", stack=stack)
-api = ApiWorker(f"{stack.product.name}-api", settings=settings, zone_id=zone_id)
+buckets = Buckets(f"{stack.product.name}-buckets", stack=stack)
+api = ApiWorker(f"{stack.product.name}-api", settings=settings, zone_id=zone_id, buckets=buckets.names)
 DnsZone(f"{stack.product.name}-dns", zone_id=zone_id, records=stack.records, aliases={stack.web.host: web.subdomain})
 ZoneProtection(f"{stack.product.name}-protection", zone_id=zone_id, protection=stack.protection)
-Buckets(f"{stack.product.name}-buckets", stack=stack)
-Notifications(f"{stack.product.name}-alerts", stack=stack, zone_id=zone_id)
+Notifications(f"{stack.product.name}-alerts", settings=settings, zone_id=zone_id)
+if stack.logpush:
+    declare_logpush(f"{stack.product.name}-logpush", settings=settings, logpush=stack.logpush, buckets=buckets.names)
 
 outputs: dict[str, pulumi.Input[str]] = {
     "api_worker": api.worker.name,

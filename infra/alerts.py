@@ -8,18 +8,19 @@ import pulumi
 import pulumi_cloudflare as cloudflare
 
 if TYPE_CHECKING:
+    from infra.settings import Settings
     from infra.shapes import Policy
-    from infra.stack import Stack
 
 
 class Notifications(pulumi.ComponentResource):
     """Policies that tell the on-call role by mail, and a webhook where there is one."""
 
-    def __init__(self, name: str, *, stack: Stack, zone_id: pulumi.Input[str]) -> None:
+    def __init__(self, name: str, *, settings: Settings, zone_id: pulumi.Input[str]) -> None:
         """Declare it below `name`."""
         super().__init__("ems-ops:infra:Notifications", name)
         self._name = name
-        self._stack = stack
+        self._settings = settings
+        self._stack = stack = settings.stack
         self._options = pulumi.ResourceOptions(parent=self)
         seconds = stack.alerts.health_check_seconds
         check = self._declare_health_check(zone_id, seconds) if seconds else None
@@ -60,12 +61,15 @@ class Notifications(pulumi.ComponentResource):
     def _mechanisms(self) -> cloudflare.NotificationPolicyMechanismsArgs:
         """Return who is told: the on-call role by mail, and the webhook where there is one."""
         webhooks = []
-        if self._stack.alerts.webhook:
+        alerts = self._stack.alerts
+        if alerts.webhook:
+            known_by = "what the webhook's receiver knows us by"
             destination = cloudflare.NotificationPolicyWebhooks(
                 f"{self._name}-webhook",
                 account_id=self._stack.account,
                 name=self._stack.product.name,
-                url=self._stack.alerts.webhook,
+                url=alerts.webhook,
+                secret=self._settings.require("EMS_WEBHOOK_SECRET", known_by) if alerts.webhook_secret else None,
                 opts=self._options,
             )
             webhooks.append(cloudflare.NotificationPolicyMechanismsWebhookArgs(id=destination.id))

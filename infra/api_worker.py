@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_cloudflare as cloudflare
 
+from infra.dynamic.worker_secrets import MAINTENANCE, MODULE, MODULE_TYPE, WorkerSecrets, maintenance_module
 from infra.settings import ROOT
 from infra.sources import build_module
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.settings import Settings
 
-MODULE: Final = "index.js"
-MODULE_TYPE: Final = "application/javascript+module"
-MAINTENANCE: Final = "maintenance"
-"""The message of the maintenance version: the runbooks find it by that."""
 PIN: Final = "api"
 """The pin that keeps traffic where a rollback has put it."""
 
@@ -25,17 +24,26 @@ PIN: Final = "api"
 class ApiWorker(pulumi.ComponentResource):
     """The Worker with everything that belongs to it."""
 
-    def __init__(self, name: str, *, settings: Settings, zone_id: pulumi.Input[str]) -> None:
-        """Declare it below `name`; every other name follows from that one."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        zone_id: pulumi.Input[str],
+        buckets: Mapping[str, pulumi.Input[str]],
+    ) -> None:
+        """Declare it below `name`; every other name follows from that one. `buckets` are the stack's, by name."""
         super().__init__("ems-ops:infra:ApiWorker", name)
         self._settings = settings
         self._stack = stack = settings.stack
+        self._buckets = buckets
         self.database = self._declare_database(f"{name}-database")
         self.worker = cloudflare.Worker(
             name,
             account_id=stack.account,
             name=stack.api.name,
             observability={"enabled": True},
+            logpush=True if stack.logpush else None,
             subdomain={"enabled": False, "previews_enabled": False},
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # its versions are what a rollback goes back to
         )
@@ -76,8 +84,35 @@ class ApiWorker(pulumi.ComponentResource):
         api = self._stack.api
         module = build_module(api.build, root=ROOT)
         database = cloudflare.WorkerVersionBindingArgs(name="DB", type="hyperdrive", id=self.database.id)
-        bindings = [database, *self._declare_namespaces(), *_texts(api.variables)]
-        return self._declare_version(name, module, api.message(module), bindings)
+        buckets = [
+            cloudflare.WorkerVersionBindingArgs(name=binding, type="r2_bucket", bucket_name=self._buckets[bucket])
+            for binding, bucket in sorted(api.buckets.items())
+        ]
+        bindings = [database, *self._declare_namespaces(), *buckets, *_texts(api.variables)]
+        content, message = base64.b64encode(module).decode(), api.message(module)
+        return self._declare_version(name, content, message, bindings, after=self._declare_secrets(message))
+
+    def _declare_secrets(self, beside: str) -> list[pulumi.Resource]:
+        """Declare the names of the secrets, and return what must be there before a version inherits them."""
+        stack = self._stack
+        if not stack.api.secrets:
+            return []
+        told = [{"name": name, "type": "plain_text", "text": text} for name, text in self._told().items()]
+        names = WorkerSecrets(
+            f"{stack.product.name}-api-secrets",
+            base_url=stack.base_url,
+            account=stack.account,
+            script=stack.api.name,
+            worker=self.worker.id,
+            names=stack.api.secrets,
+            beside=beside,
+            maintenance={
+                "compatibility_date": stack.api.compatibility_date,
+                "bindings": [*told, {"name": "VERSION", "type": "version_metadata"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [names]
 
     def _declare_namespaces(self) -> list[cloudflare.WorkerVersionBindingArgs]:
         """Declare the KV namespaces and return their bindings."""
@@ -95,40 +130,44 @@ class ApiWorker(pulumi.ComponentResource):
         return bindings
 
     def _declare_maintenance(self, name: str) -> cloudflare.WorkerVersion:
-        module = (ROOT / "infra" / "maintenance.js").read_bytes()
-        told = {"PRODUCT": self._stack.product.title, "RETRY_AFTER": str(self._stack.api.retry_after_seconds)}
         # Uploaded again beside each app version: only the last 100 versions can be deployed (changelog 2025-09-11).
         beside = cloudflare.WorkerVersionBindingArgs(name="BESIDE", type="plain_text", text=self.app.id)
-        return self._declare_version(name, module, MAINTENANCE, [beside, *_texts(told)])
+        return self._declare_version(name, maintenance_module(), MAINTENANCE, [beside, *_texts(self._told())])
+
+    def _told(self) -> dict[str, str]:
+        """Return what the maintenance version must know."""
+        return {"PRODUCT": self._stack.product.title, "RETRY_AFTER": str(self._stack.api.retry_after_seconds)}
 
     def _declare_version(
-        self, name: str, module: bytes, message: str, bindings: list[cloudflare.WorkerVersionBindingArgs]
+        self,
+        name: str,
+        content: str,
+        message: str,
+        bindings: list[cloudflare.WorkerVersionBindingArgs],
+        after: list[pulumi.Resource] | None = None,
     ) -> cloudflare.WorkerVersion:
         api = self._stack.api
         version = cloudflare.WorkerVersionBindingArgs(name="VERSION", type="version_metadata")
+        # The maintenance version too: the next app inherits from the newest upload, which it will be by then.
+        secrets = [cloudflare.WorkerVersionBindingArgs(name=secret, type="inherit") for secret in api.secrets]
         return cloudflare.WorkerVersion(
             name,
             account_id=self._stack.account,
             worker_id=self.worker.id,
             main_module=MODULE,
-            modules=[
-                {
-                    "name": MODULE,
-                    "content_type": MODULE_TYPE,
-                    "content_base64": base64.b64encode(module).decode(),
-                }
-            ],
-            bindings=[*bindings, version],
+            modules=[{"name": MODULE, "content_type": MODULE_TYPE, "content_base64": content}],
+            bindings=[*bindings, *secrets, version],
             annotations={"workers_message": message},
             compatibility_date=api.compatibility_date,
             compatibility_flags=api.compatibility_flags,
             limits={"cpu_ms": api.cpu_milliseconds} if api.cpu_milliseconds else None,
             placement={"mode": api.placement} if api.placement else None,
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),  # an older version is a way back
+            # An older version is a way back.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=after),
         )
 
     def _declare_ways(self, name: str, zone_id: pulumi.Input[str]) -> None:
-        """Declare host and schedule, both only once something is live that can answer."""
+        """Declare host, routes and schedule, all only once something is live that can answer."""
         options = pulumi.ResourceOptions(parent=self, depends_on=[self.deployment])
         cloudflare.WorkersCustomDomain(
             f"{name}-host",
@@ -138,6 +177,10 @@ class ApiWorker(pulumi.ComponentResource):
             zone_id=zone_id,
             opts=options,
         )
+        for pattern in self._stack.api.routes:
+            cloudflare.WorkersRoute(
+                f"{name}-route-{pattern}", zone_id=zone_id, pattern=pattern, script=self.worker.name, opts=options
+            )
         # Also without any cron: the provider removes schedules only by declaring an empty list.
         cloudflare.WorkersCronTrigger(
             f"{name}-schedule",

@@ -15,11 +15,12 @@ DAY = 86_400
 
 
 class Buckets(pulumi.ComponentResource):
-    """Every bucket of the stack file: protected, as its content cannot be made again."""
+    """Every bucket of the stack file: protected, as its content cannot be made again. `names` are what can be bound."""
 
     def __init__(self, name: str, *, stack: Stack) -> None:
         """Declare them below `name`."""
         super().__init__("ems-ops:infra:Buckets", name)
+        self.names: dict[str, pulumi.Output[str]] = {}
         for bucket in stack.buckets:
             declared = cloudflare.R2Bucket(
                 f"{name}-{bucket.name}",
@@ -28,6 +29,7 @@ class Buckets(pulumi.ComponentResource):
                 storage_class="Standard",
                 opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
+            self.names[bucket.name] = declared.name
             if bucket.keep_days:
                 cloudflare.R2BucketLifecycle(
                     f"{name}-{bucket.name}-retention",

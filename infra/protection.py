@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_cloudflare as cloudflare
 
 if TYPE_CHECKING:
     from infra.shapes import CacheRule, FirewallRule, Protection, RateLimit
+
+MANAGED: Final = "efb7b8c949ac4650a09736fc376e9aee"
+"""The id of Cloudflare's Managed Ruleset, the same in every zone (developers.cloudflare.com/waf/managed-rules)."""
 
 
 class ZoneProtection(pulumi.ComponentResource):
@@ -27,6 +30,10 @@ class ZoneProtection(pulumi.ComponentResource):
                 value=value,
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        if protection.dnssec:
+            signed = pulumi.ResourceOptions(parent=self)
+            cloudflare.ZoneDnssec(f"{name}-dnssec", zone_id=zone_id, status="active", opts=signed)
+        self._declare("managed", "http_request_firewall_managed", [_known_attacks()] if protection.managed else [])
         self._declare("firewall", "http_request_firewall_custom", [_guard(rule) for rule in protection.firewall])
         self._declare("rate-limits", "http_ratelimit", [_limit(rule) for rule in protection.rate_limits])
         self._declare("cache", "http_request_cache_settings", [_kept(rule) for rule in protection.cache])
@@ -39,11 +46,23 @@ class ZoneProtection(pulumi.ComponentResource):
                 f"{self._name}-{suffix}",
                 zone_id=self._zone_id,
                 kind="zone",
-                name=suffix,
+                name="default",  # as the dashboard calls the one of a phase; another name would make a new one
                 phase=phase,
                 rules=rules,
                 opts=pulumi.ResourceOptions(parent=self),
             )
+
+
+def _known_attacks() -> cloudflare.RulesetRuleArgs:
+    which = cloudflare.RulesetRuleActionParametersArgs(id=MANAGED)
+    return cloudflare.RulesetRuleArgs(
+        action="execute",
+        expression="true",
+        description="managed",
+        enabled=True,
+        ref="managed",
+        action_parameters=which,
+    )
 
 
 def _guard(rule: FirewallRule) -> cloudflare.RulesetRuleArgs:

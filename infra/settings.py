@@ -9,14 +9,18 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 import pulumi
 
 from infra.outputs import LIVE_VERSION
+from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The repository's root. Pulumi runs the program in `infra/`, so no path may start at the working directory."""
@@ -47,7 +51,16 @@ class Settings:
 
     stack: Stack
     origin: Origin
+    environment: Mapping[str, str] = field(repr=False)
     live_version: str | None = None
+
+    def require(self, variable: str, what: str) -> pulumi.Output[str]:
+        """Return a value of the environment as a secret; raise RunError that names it and says `what` it is."""
+        value = self.environment.get(variable, "")
+        if not value:
+            message = f"{variable}: expected {what} in the environment, got nothing"
+            raise pulumi.RunError(message)
+        return pulumi.Output.secret(value)
 
 
 def load() -> Settings:
@@ -56,7 +69,7 @@ def load() -> Settings:
     Raises pulumi.RunError with the file, the key and what was expected.
     """
     origin = read_origin(os.environ.get("EMS_DATABASE_URL", ""))
-    return Settings(stack=read_stack(), origin=origin, live_version=os.environ.get(LIVE_VERSION) or None)
+    return Settings(read_stack(), origin, os.environ, live_version=os.environ.get(LIVE_VERSION) or None)
 
 
 def read_stack() -> Stack:
@@ -80,7 +93,9 @@ def read_stack() -> Stack:
         return msgspec.convert(fields, Stack)
     except msgspec.ValidationError as error:
         expected, _, path = str(error).partition(" - at ")
-        key = path.strip("`").removeprefix("$.") or "?"
+        key = path.strip("`").removeprefix("$.")
+        if not key:  # two keys that do not fit; the text begins with one of them
+            key, _, expected = expected.partition(": ")
         _refuse("cloudflare:baseUrl" if key == "base_url" else f"{PROJECT}:{key}", expected)
 
 
@@ -107,6 +122,12 @@ def read_token() -> str:
         message = "CLOUDFLARE_API_TOKEN: expected a token that may edit Pages in the environment, got nothing"
         raise pulumi.RunError(message)
     return token
+
+
+def read_worker_secrets(names: Iterable[str]) -> dict[str, str]:
+    """Return the values of the Worker's secrets that the environment holds, by the secret's own name."""
+    values = {name: os.environ.get(SECRET_PREFIX + name, "") for name in names}
+    return {name: value for name, value in values.items() if value}
 
 
 def _structured(name: str, text: str) -> object:

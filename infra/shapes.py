@@ -16,6 +16,10 @@ PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """An Ed25519 or X25519 public key in base64."""
 BookName = Literal["deploy", "restore", "rollback"]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+BindingName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+BucketName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+SECRET_PREFIX = "EMS_SECRET_"  # noqa: S105 - the beginning of a variable's name
+"""What stands before a Worker secret's name in the environment variable that holds its value."""
 Arguments = tuple[str, ...]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
 
@@ -51,9 +55,15 @@ class CacheRule(Frozen, frozen=True):
 
 
 class Protection(Frozen, frozen=True):
-    """What guards the zone. `settings` are Cloudflare's zone settings by id."""
+    """What guards the zone. `settings` are Cloudflare's zone settings by id.
+
+    `managed` switches on Cloudflare's own ruleset against known attacks (not on the Free plan), `dnssec` the signing of
+    answers; its DS record must then be put at the registrar.
+    """
 
     settings: dict[str, str] = field(default_factory=dict)
+    managed: bool = False
+    dnssec: bool = False
     firewall: tuple[FirewallRule, ...] = ()
     rate_limits: tuple[RateLimit, ...] = ()
     cache: tuple[CacheRule, ...] = ()
@@ -62,8 +72,18 @@ class Protection(Frozen, frozen=True):
 class Bucket(Frozen, frozen=True):
     """An R2 bucket; `keep_days` says by prefix when objects are deleted (an empty prefix: all of them)."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+    name: BucketName
     keep_days: dict[str, Annotated[int, Meta(gt=0)]] = field(default_factory=dict)
+
+
+class Logpush(Frozen, frozen=True):
+    """Where Cloudflare pushes what every invocation of the Worker logged: below `prefix` of one of our buckets.
+
+    The bucket's keys come from EMS_LOGPUSH_ACCESS_KEY_ID and EMS_LOGPUSH_SECRET_ACCESS_KEY. Needs a paid plan.
+    """
+
+    bucket: BucketName
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9/_-]*$")] = "workers"
 
 
 class Policy(Frozen, frozen=True):
@@ -75,9 +95,13 @@ class Policy(Frozen, frozen=True):
 
 
 class Alerts(Frozen, frozen=True):
-    """What Cloudflare itself tells the on-call role. A health check needs a paid plan: none without seconds."""
+    """What Cloudflare itself tells the on-call role. A health check needs a paid plan: none without seconds.
+
+    With `webhook_secret` every call of the webhook carries the value of EMS_WEBHOOK_SECRET in `cf-webhook-auth`.
+    """
 
     webhook: Url | None = None
+    webhook_secret: bool = False
     health_check_seconds: Annotated[int, Meta(ge=5, le=3600)] | None = None
     policies: tuple[Policy, ...] = ()
 

@@ -7,20 +7,23 @@ so that runbooks work while Pulumi's backend is down. A field that has no defaul
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field, json
 
+from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
 from infra.shapes import (
     Alerts,
     Arguments,
     Backups,
+    BindingName,
     BookName,
     Bucket,
+    BucketName,
     Frozen,
     HostName,
+    Logpush,
     Name,
-    Port,
     Protection,
     PublicKey,
     Seconds,
@@ -61,10 +64,16 @@ class Smoke(Frozen, frozen=True):
     contains: str | None = None
 
 
+OURS: Final = ("DB", "VERSION")
+"""Bindings that every version has: the database, and the version's own id."""
+
+
 class Api(Frozen, frozen=True):
     """The Worker: `build` prints one ES module on standard output.
 
-    `kv` names the KV namespace behind each binding. Limits need a paid plan; smart placement runs it near its data.
+    `kv` names the KV namespace behind each binding, `buckets` the R2 bucket, which `ems-ops:buckets` declares.
+    `secrets` are names only (`infra/dynamic/worker_secrets.py`), `routes` patterns (`example.com/api/*`) beside `host`.
+    Limits need a paid plan; smart placement runs it near its data.
     """
 
     name: Name
@@ -77,25 +86,39 @@ class Api(Frozen, frozen=True):
     retry_after_seconds: int
     health: Health
     smoke: tuple[Smoke, ...]
-    kv: dict[str, Name] = field(default_factory=dict)
+    routes: tuple[Annotated[str, Meta(pattern=r"^[^\s/]+/\S*$")], ...] = ()
+    kv: dict[BindingName, Name] = field(default_factory=dict)
+    buckets: dict[BindingName, BucketName] = field(default_factory=dict)
+    secrets: tuple[BindingName, ...] = ()
     cpu_milliseconds: Annotated[int, Meta(gt=0, le=300_000)] | None = None
     placement: Literal["smart"] | None = None
 
     def message(self, module: bytes) -> str:
         """Return how a version is called: by all that makes it run as it does. The same content, the same name."""
-        names = (self.compatibility_flags, sorted(self.variables.items()), sorted(self.kv.items()))
+        bound = (sorted(self.variables.items()), sorted(self.kv.items()), sorted(self.buckets.items()))
+        names = (self.compatibility_flags, *bound, sorted(self.secrets))
         limits = (self.compatibility_date, self.cpu_milliseconds, self.placement)
         return f"app {hashlib.sha256(json.encode((module.rstrip(), names, limits))).hexdigest()[:12]}"
 
+    def __post_init__(self) -> None:
+        """Refuse two bindings of one name: the provider would keep one of them, and not say which."""
+        names = [*OURS, *self.variables, *self.kv, *self.buckets, *self.secrets]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            message = (
+                f"expected each name of a binding once in variables, kv, buckets and secrets, got {twice[0]} again"
+            )
+            raise ValueError(message)
+
 
 class Web(Frozen, frozen=True):
-    """The Pages site: the files of `folder` as they are."""
+    """The Pages site: the files of `folder` as they are. `variables` are what its build and functions see."""
 
     name: Name
     host: HostName
     folder: str
     branch: str
     smoke: tuple[Smoke, ...]
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 class Record(Frozen, frozen=True):
@@ -152,56 +175,6 @@ class Contacts(Frozen, frozen=True):
     technical_lead: str
     database_admin: str
     on_call: str
-
-
-class Workload(Frozen, frozen=True):
-    """What drills keep writing: `POST path` with `body`, whose values are picked from what each SQL returns.
-
-    The answer holds the row under `key`; the row is found again in `table`. Rate in requests per second.
-    """
-
-    path: UrlPath
-    table: str
-    key: str
-    per_second: Annotated[float, Meta(gt=0, le=200)]
-    body: dict[str, str]
-
-
-class LostTable(Frozen, frozen=True):
-    """The SQL by which the drill `lost-table` loses data."""
-
-    sql: str
-
-
-class BadRelease(Frozen, frozen=True):
-    """The route on which the drill `bad-release` throws."""
-
-    path: UrlPath
-
-
-class Drill(Frozen, frozen=True):
-    """What drills do to this product."""
-
-    workload: Workload
-    lost_table: LostTable
-    bad_release: BadRelease
-
-
-class TwinPorts(Frozen, frozen=True):
-    """Fixed ports of `invoke twin.up`; drills take free ones."""
-
-    cloudflare: Port
-    supabase: Port
-    edge: Port
-    dns: Port
-    postgres: Port
-
-
-class Twin(Frozen, frozen=True):
-    """The local stand-in of this stack."""
-
-    state: str
-    ports: TwinPorts
 
 
 class Pin(Frozen, frozen=True):
@@ -281,3 +254,16 @@ class Stack(Frozen, frozen=True):
     buckets: tuple[Bucket, ...] = ()
     alerts: Alerts = Alerts()
     backups: Backups = Backups()
+    logpush: Logpush | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a bucket that is used and not declared: nothing would say who made it, or what it keeps."""
+        used = {f"api.buckets.{binding}": name for binding, name in self.api.buckets.items()}
+        used |= {"logpush.bucket": self.logpush.bucket} if self.logpush else {}
+        declared = {bucket.name for bucket in self.buckets}
+        for key, name in used.items():
+            if name not in declared:
+                message = (
+                    f"{key}: expected one of ems-ops:buckets ({', '.join(sorted(declared)) or 'none'}), got {name}"
+                )
+                raise ValueError(message)

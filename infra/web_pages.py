@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_cloudflare as cloudflare
 
-from infra.pages_content import PagesContent
+from infra.dynamic.pages_content import PagesContent
 from infra.settings import ROOT
 from infra.sources import read_site
 
@@ -27,7 +27,10 @@ class WebPages(pulumi.ComponentResource):
             name=stack.web.name,
             production_branch=stack.web.branch,
             # Both, always: with one alone the provider creates the project, fails, and forgets it (v5.22).
-            deployment_configs={"preview": {"fail_open": True}, "production": {"fail_open": True}},
+            deployment_configs={
+                "preview": {"fail_open": True, "env_vars": _texts(stack.web.variables)},
+                "production": {"fail_open": True, "env_vars": _texts(stack.web.variables)},
+            },
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # its deployments are what a rollback goes back to
         )
         self.content = PagesContent(
@@ -49,3 +52,9 @@ class WebPages(pulumi.ComponentResource):
         )
         self.subdomain: pulumi.Output[str] = self.project.subdomain
         self.register_outputs({})
+
+
+def _texts(
+    variables: dict[str, str],
+) -> dict[str, pulumi.Input[cloudflare.PagesProjectDeploymentConfigsProductionEnvVarsArgsDict]] | None:
+    return {name: {"type": "plain_text", "value": value} for name, value in variables.items()} or None

@@ -18,6 +18,7 @@ import msgspec
 from runbooks.clients.edge import asking_for
 from runbooks.engine.step import Book, NoUndo, Step
 from runbooks.steps.cloudflare.edge import any_version, plainly, serves, smoke_passes
+from runbooks.steps.cloudflare.secrets import check_secrets
 from runbooks.steps.cloudflare.stages import (
     WHOLE,
     Watch,
@@ -28,7 +29,7 @@ from runbooks.steps.cloudflare.stages import (
 )
 from runbooks.steps.cloudflare.workers import SHORT, given, released_by, route_traffic, uploaded_by
 from runbooks.steps.pins import pin_release, read_pins
-from runbooks.steps.program import WAY_BACK, apply_program
+from runbooks.steps.program import WAY_BACK, apply_program, preview_program
 from runbooks.steps.releases import quarantine, read_releases, record_verified
 from runbooks.steps.standing import refuse_quarantined, standing
 
@@ -99,7 +100,8 @@ class Deploy:
         return api.message(self.pulumi.module(api.build))
 
     def gather(self) -> Facts:
-        """Read what is live and pinned, and what the program would change. Raises Refused for what was quarantined."""
+        """Read what is live and pinned, and what would change. Refuses what was quarantined, a secret without value."""
+        check_secrets(self.cloudflare, self.settings)
         live, releases = self.cloudflare.live(self.worker), read_releases(self.home, "api")
         pin = read_pins(self.settings.file).get("api")
         now = standing(self.cloudflare, self.worker, live, releases)
@@ -107,13 +109,11 @@ class Deploy:
             override = self.command("deploy --accept-quarantined")
             refuse_quarantined(self.cloudflare, self.worker, releases, lambda: self.message, override=override)
         held = now.serving if pin is None and self.policy.traffic != (WHOLE,) else None
-        changes = None
-        if self.arguments.preview:
-            changes = tuple(f"{c.action} {c.type} {c.name}" for c in self.pulumi.holding(held).preview().changes)
+        program = (self.pulumi, self.cloudflare, self.worker)
         return Facts(
             live=tuple(share.version_id for share in live.versions) if live else (),
             pinned=pin.version if pin else None,
-            changes=changes,
+            changes=preview_program(*program, held) if self.arguments.preview else None,
             held=held,
             back=now.back,
             why_none=now.why_none,

@@ -175,7 +175,7 @@ class Restore:
         api, here = self.settings.stack.api, facts.present is not None
         steps = [
             route_traffic(
-                self.cloudflare, self.worker, to=facts.maintenance, back_to=facts.live, what=NAME,
+                self.cloudflare, self.worker, to=facts.maintenance, back_to=facts.live, what=NAME, force=True,
                 name="stop traffic", title=f"stop traffic and scheduled work of {self.worker} (maintenance version)",
             ),
             edge_is_stopped(self.edge, api.host, api.health.path, version=facts.maintenance, name="see it stopped"),

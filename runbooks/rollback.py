@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from runbooks.clients.cloudflare_secrets import root_of
 from runbooks.engine.step import Book, Step
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.edge import any_version, serves
@@ -85,7 +86,8 @@ class Rollback:
         """Return the last verified release that isn't live, or the live one when a rollback has just chosen it."""
         if live.version is not None and live.version == releases.rolled_back_to:
             return live.version
-        known = [v for v in releases.good if v in deployable and v != live.version]
+        code = {version.id: root_of(version) for version in deployable.values()}  # other secrets are no way back
+        known = [v for v in releases.good if v in code and code[v] != code.get(str(live.version), live.version)]
         if known:
             return known[-1]
         choice = [v for v in deployable.values() if not v.is_maintenance and v.id != live.version]

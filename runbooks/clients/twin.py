@@ -18,12 +18,12 @@ from runbooks.clients import child
 from runbooks.clients.transport import Transport
 from runbooks.model.errors import ActError, NotSo, Refused
 from runbooks.model.reconciliation import BREAK, MEND
-from runbooks.model.settings import VARIABLES
+from runbooks.model.settings import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.stack import TwinPorts
+    from infra.drills import TwinPorts
 
 READY: Final = 120.0  # seconds from start to the line that says so; a cold PostgreSQL takes about three
 INSTALL: Final = 900.0  # seconds to fetch the engines over a slow line
@@ -269,7 +269,7 @@ def _fixed(ports: TwinPorts | None) -> list[str]:
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the providers' secrets: the twin must never see a real one."""
-    return {key: value for key, value in environment.items() if key not in VARIABLES}
+    return {key: value for key, value in environment.items() if not is_secret(key)}
 
 
 def _is_twin(pid: int, state: Path) -> bool:

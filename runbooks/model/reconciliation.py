@@ -54,6 +54,15 @@ DEPLOY: Final = Write(
     request_id="the deployment's annotation workers/message",
     steps=("workers.route_traffic", "stages.shift_traffic", "stages.follow_program"),
 )
+UPLOAD_AGAIN: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/accounts/[^/]+/workers/workers/[^/]+/versions",
+    lost=Lost.BY_LOOKUP,
+    how="the version whose message names the request; one without traffic does nothing",
+    request_id="the version's annotation workers/message",
+    steps=("secrets.set_secrets",),
+)
 RESTRICT: Final = Write(
     system="Supabase",
     call="POST",

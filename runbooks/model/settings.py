@@ -16,6 +16,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
 from runbooks.model.errors import Refused
 from runbooks.model.object_store import ObjectStore, below, object_store
@@ -41,6 +42,9 @@ VARIABLES: Final = {
     "AWS_SECRET_ACCESS_KEY": "the secret of that key",
     "AWS_SESSION_TOKEN": "the session of that key, where it is a temporary one",
     "EMS_BACKUP_KEY": "the X25519 private key that opens own backups: 32 bytes in base64 (openssl rand -base64 32)",
+    "EMS_WEBHOOK_SECRET": "what the receiver of `ems-ops:alerts.webhook` knows Cloudflare by",
+    "EMS_LOGPUSH_ACCESS_KEY_ID": "the id of a key that may write the bucket of `ems-ops:logpush`",
+    "EMS_LOGPUSH_SECRET_ACCESS_KEY": "the secret of that key",
     "EMS_SIGNING_KEY": "the Ed25519 key that signs how runs end: 32 bytes in base64 (openssl rand -base64 32)",
 }
 """The secrets, which only the environment holds, and what each one is."""
@@ -108,12 +112,22 @@ class Settings:
             raise Refused(message, next_command=f"export {variable}=…")
         return value
 
+    def worker_secrets(self) -> dict[str, str]:
+        """Return the values of the Worker's declared secrets that the environment holds, by the secret's own name."""
+        found = {name: self.environment.get(SECRET_PREFIX + name, "") for name in self.stack.api.secrets}
+        return {name: value for name, value in found.items() if value}
+
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value that must never be printed or written, a database URL's password included."""
-        values = [self.environment[name] for name in VARIABLES if self.environment.get(name)]
+        values = [value for name, value in self.environment.items() if is_secret(name) and value]
         url = self.environment.get("EMS_DATABASE_URL", "")
         password = urlsplit(url).password if url else None
         return (*values, *([password, unquote(password)] if password else []))
+
+
+def is_secret(variable: str) -> bool:
+    """Tell whether an environment variable holds a secret: one of ours, or a value for the Worker."""
+    return variable in VARIABLES or variable.startswith(SECRET_PREFIX)
 
 
 def load(stack: str, *, root: Path, environ: Mapping[str, str]) -> Settings:
@@ -128,7 +142,7 @@ def load(stack: str, *, root: Path, environ: Mapping[str, str]) -> Settings:
         raise Refused(message, next_command="invoke --list")
     values = read_stack(file)
     name = file.name.removeprefix("Pulumi.").removesuffix(".yml").removesuffix(".yaml")
-    environment = {key: environ[key] for key in VARIABLES if environ.get(key)}
+    environment = {key: value for key, value in environ.items() if is_secret(key) and value}
     settings = Settings(name=name, argument=stack, file=file, root=root, stack=values, environment=environment)
     return _with_twin_credentials(settings)
 
@@ -169,6 +183,8 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
         what, _, where = str(error).partition(" - at `$.")
         path = where.rstrip("`")
         field = path.split(".")[0].split("[")[0]
+        if not field:  # two keys that do not fit; the text begins with one of them
+            raise _refusal(file, f"{PROJECT}:{what.rstrip('.')}", "") from None
         key = next((key for key, name in known.items() if name == field), field)
         raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}") from None
 

@@ -26,18 +26,26 @@ KEY: Final = "ems-ops:pins"
 
 
 def pin_release(
-    stack_file: Path, service: str, *, version: str, reason: str, clock: Callable[[], datetime], name: str = "pin"
+    stack_file: Path,
+    service: str,
+    *,
+    version: str | Callable[[Sight], str],
+    reason: str,
+    clock: Callable[[], datetime],
+    name: str = "pin",
 ) -> Step:
     """Return the step that pins a service's release in the stack file, with when, why and by which run."""
 
+    def wanted(sight: Sight) -> str:
+        return version if isinstance(version, str) else version(sight)
+
     def act(sight: Sight) -> Json:
-        pin = Pin(version=version, since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.run)
+        pin = Pin(version=wanted(sight), since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.run)
         write_pins(stack_file, {**read_pins(stack_file), service: pin})
         return {"pin": msgspec.to_builtins(pin)}
 
-    return _step(
-        stack_file, service, version, act, name=name, title=f"pin {service} to {version[:8]} in {stack_file.name}"
-    )
+    shown = version[:8] if isinstance(version, str) else "the new version"
+    return _step(stack_file, service, wanted, act, name=name, title=f"pin {service} to {shown} in {stack_file.name}")
 
 
 def unpin_release(stack_file: Path, service: str, *, name: str = "unpin") -> Step:
@@ -49,7 +57,9 @@ def unpin_release(stack_file: Path, service: str, *, name: str = "unpin") -> Ste
         write_pins(stack_file, pins)
         return {"pin": None}
 
-    return _step(stack_file, service, None, act, name=name, title=f"remove the pin of {service} from {stack_file.name}")
+    return _step(
+        stack_file, service, lambda _: None, act, name=name, title=f"remove the pin of {service} from {stack_file.name}"
+    )
 
 
 def read_pins(stack_file: Path) -> dict[str, Pin]:
@@ -85,10 +95,16 @@ def write_pins(stack_file: Path, pins: Mapping[str, Pin]) -> None:
 
 
 def _step(
-    stack_file: Path, service: str, version: str | None, act: Callable[[Sight], Json], *, name: str, title: str
+    stack_file: Path,
+    service: str,
+    wanted: Callable[[Sight], str | None],
+    act: Callable[[Sight], Json],
+    *,
+    name: str,
+    title: str,
 ) -> Step:
-    def holds(_sight: Sight) -> Held:
-        pin = read_pins(stack_file).get(service)
+    def holds(sight: Sight) -> Held:
+        pin, version = read_pins(stack_file).get(service), wanted(sight)
         seen: dict[str, Json] = {"pin": msgspec.to_builtins(pin)}
         if (pin.version if pin else None) == version:
             return Yes(seen)
@@ -97,7 +113,7 @@ def _step(
     def undo(sight: Sight) -> Json:
         pins = read_pins(stack_file)
         before, now = msgspec.convert(sight.before.get("pin"), Pin | None), pins.pop(service, None)
-        if now != before and (now.version if now else None) != version:
+        if now != before and (now.version if now else None) != wanted(sight):
             message = (
                 f"{stack_file}: somebody else has changed the pin of {service} meanwhile (now "
                 f"{f'{now.version}, by run {now.run}' if now else 'none'}). It was left as it is."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from runbooks.clients.cloudflare_secrets import root_of
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 
 if TYPE_CHECKING:
@@ -48,11 +49,32 @@ class Program:
             if self.resources:
                 sight.report(len(done), max(self.resources, len(done)))
 
-        applied = self.pulumi.holding(self.live(sight) if self.live else None).up(report)
-        outputs = msgspec.to_builtins(applied.outputs)
+        held = declared_as(self.cloudflare, self.worker, self.live(sight)) if self.live else None
+        applied = self.pulumi.holding(held).up(report)
+        outputs = self._with_repetition(msgspec.to_builtins(applied.outputs))
         changes = [f"{change.action} {change.type} {change.name}" for change in applied.changes]
         self.made = {"wanted": outputs["api_live_version"], "outputs": outputs, "changes": changes}  # type: ignore[dict-item] # a list of texts is JSON
         return self.made
+
+    def _with_repetition(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """Put in place of a version the one that repeats it and is live (`invoke deploy.secrets`)."""
+        live = self.cloudflare.live(self.worker)
+        if live is None or live.version is None:
+            return outputs
+        code = declared_as(self.cloudflare, self.worker, live.version)
+        return {name: live.version if value == code else value for name, value in outputs.items()}
+
+
+def declared_as(cloudflare: Cloudflare, worker: str, version: str) -> str:
+    """Return the version as the program knows it: what was uploaded again with other secrets is known by its first."""
+    found = cloudflare.version(worker, version)
+    return root_of(found) if found else version
+
+
+def preview_program(pulumi: Pulumi, cloudflare: Cloudflare, worker: str, live: str | None) -> tuple[str, ...]:
+    """Tell what applying the program would change, a line each, while `live` keeps the traffic (None: none)."""
+    held = declared_as(cloudflare, worker, live) if live else None
+    return tuple(f"{c.action} {c.type} {c.name}" for c in pulumi.holding(held).preview().changes)
 
 
 def apply_program(

@@ -115,7 +115,7 @@ def quarantine(
     service: Service,
     *,
     version: str | Callable[[Sight], str],
-    to: str,
+    to: str | Callable[[Sight], str],
     clock: Callable[[], datetime],
     name: str = "quarantine",
 ) -> Step:
@@ -124,11 +124,14 @@ def quarantine(
     def bad(sight: Sight) -> str:
         return version if isinstance(version, str) else version(sight)
 
+    def favoured(sight: Sight) -> str:
+        return to if isinstance(to, str) else to(sight)
+
     def so(releases: Releases, sight: Sight) -> bool:
-        return bad(sight) in releases.quarantined and releases.rolled_back_to == to
+        return bad(sight) in releases.quarantined and releases.rolled_back_to == favoured(sight)
 
     def line(sight: Sight) -> Line:
-        return Line(service, bad(sight), Standing.QUARANTINED, _now(clock), sight.run, to=to)
+        return Line(service, bad(sight), Standing.QUARANTINED, _now(clock), sight.run, to=favoured(sight))
 
     which = f"{service} release {version[:8]}" if isinstance(version, str) else f"the new {service} release"
     return _note(home, service, so, line, name=name, title=f"quarantine {which}")

@@ -9,8 +9,8 @@ import pulumi
 import pytest
 from aiohttp import web
 
-from infra.pages_content import ContentProvider
-from infra.pages_upload import Site, deploy
+from infra.dynamic.pages_content import ContentProvider
+from infra.dynamic.pages_upload import Site, deploy
 from infra.sources import read_site
 from tests.twin import serving
 from twin import cloudflare

@@ -144,9 +144,9 @@ def test_the_provider_knows_every_argument(declare: Declare, config: Config) -> 
 def test_the_content_s_provider_is_pickled_by_reference(declare: Declare, config: Config) -> None:
     """Pulumi's plugin finds the provider class by its module's name; the pickle carries no code and no secret."""
     pickled = base64.b64decode(declare(config).one("ems-web-content").inputs["__provider"])
-    assert b"infra.pages_content" in pickled
+    assert b"infra.dynamic.pages_content" in pickled
     assert len(pickled) < 200
-    assert type(dill.loads(pickled)).__module__ == "infra.pages_content"  # noqa: S301 - our own pickle
+    assert type(dill.loads(pickled)).__module__ == "infra.dynamic.pages_content"  # noqa: S301 - our own pickle
 
 
 def test_the_versions_are_bound_as_the_app_expects(declare: Declare, config: Config) -> None:

@@ -90,12 +90,28 @@ class StandIn:
             if not self.deployments:
                 return 404, {"success": False, "errors": [{"code": 10007, "message": "not found"}]}
             return 200, {"success": True, "result": {"deployments": self.deployments[:10]}}
-        if route.endswith("/versions"):
-            return 200, {"success": True, "result": {"items": self.versions}}
-        if "/versions/" in route:
-            found = [version for version in self.versions if version["id"] == route.rpartition("/")[2]]
-            return (200, {"success": True, "result": found[0]}) if found else (404, {"success": False, "errors": []})
+        if "/workers/workers/" in route or "/versions" in route:
+            found = self.resource(method, route, body)
+            return (200, {"success": True, "result": found}) if found else (404, {"success": False, "errors": []})
         return self.health() if route == "/api/health" else self.serve(route)
+
+    def resource(self, method: str, route: str, body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Answer for a Worker or its versions, which have the same code and bindings; nothing for a missing one."""
+        if route.endswith("/versions") and method == "GET":
+            return {"items": self.versions}
+        if method == "POST":
+            made = self.upload(message=body["annotations"]["workers/message"])
+            return {"id": made, "bindings": body["bindings"]}
+        if route.endswith("/workers/workers/ems-api"):
+            return {"id": "w" * 32}
+        known = next((dict(version) for version in self.versions if route.endswith(version["id"])), {})
+        if not known:
+            return {}
+        bindings = [{"name": "KEY", "type": "secret_text"}, {"name": "MODE", "type": "plain_text", "text": "safe"}]
+        module = {"name": "i.js", "content_type": "application/javascript+module", "content_base64": "Ly8="}
+        runtime = {"compatibility_date": "2026-04-01"}
+        whole = {"resources": {"bindings": bindings, "script_runtime": runtime}}
+        return {**known, **whole, "main_module": "i.js", "modules": [module]}
 
     def serve(self, route: str) -> tuple[int, Any]:
         """Answer as any other route of the service does."""

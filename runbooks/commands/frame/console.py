@@ -23,7 +23,7 @@ from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
 from runbooks.engine.signals import StopNow
 from runbooks.model.errors import Exit, OpsError, Refused
-from runbooks.model.settings import VARIABLES, is_local, load
+from runbooks.model.settings import is_local, is_secret, load
 from runbooks.render.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Console:
         """Return the way into the database, and PostgreSQL's programs for it. Raises Refused without its URL."""
         from runbooks.clients.postgres_programs import Programs
 
-        environment = {name: value for name, value in self.environ.items() if name not in VARIABLES}
+        environment = {name: value for name, value in self.environ.items() if not is_secret(name)}
         return Programs(self.postgres, self.settings.root, environment)
 
     def transport(self, provider: str, base_url: str, variable: str) -> Transport:

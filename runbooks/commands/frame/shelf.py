@@ -90,6 +90,15 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     )
 
 
+def _secrets(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import worker_secrets
+
+    msgspec.convert(arguments, worker_secrets.Arguments)
+    return worker_secrets.book(
+        console.settings, console.cloudflare, console.edge, home=console.runner.home, clock=console.clock
+    )
+
+
 SHELF: Final[Mapping[str, Maker]] = {
     "backup": _backup,
     "backup-prune": _prune,
@@ -97,4 +106,5 @@ SHELF: Final[Mapping[str, Maker]] = {
     "deploy": _deploy,
     "restore": _restore,
     "rollback": _rollback,
+    "secrets": _secrets,
 }

@@ -20,7 +20,7 @@ from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
 from runbooks.model.errors import Exit, NotSo, Refused
-from runbooks.model.settings import VARIABLES, is_local, load
+from runbooks.model.settings import is_local, is_secret, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def utc_now() -> datetime:
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the providers' secrets: a drill breaks things, it must not hold a real key."""
-    return {name: value for name, value in environ.items() if name not in VARIABLES}
+    return {name: value for name, value in environ.items() if not is_secret(name)}
 
 
 @dataclass(frozen=True)

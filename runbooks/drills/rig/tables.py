@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from infra.stack import Workload
+    from infra.drills import Workload
     from runbooks.clients.postgres import Postgres
 
 

@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 import pytest
 
+from runbooks.clients.cloudflare_secrets import WorkerSecrets
 from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.supabase import (
     Backups,
@@ -25,6 +26,7 @@ from runbooks.clients.supabase import (
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import AnswerLost, Exit
 from runbooks.model.reconciliation import WRITES
+from runbooks.steps.cloudflare.secrets import set_secrets
 from runbooks.steps.cloudflare.stages import follow_program, shift_traffic
 from runbooks.steps.cloudflare.workers import given, route_traffic
 from runbooks.steps.database.copies import copy_present, keep_later_writes
@@ -122,6 +124,11 @@ class Bench:
         to = self.desk.stand_in.upload()
         return follow_program(self.desk.cloudflare, "ems-api", version=given(to), way_back="-", name="traffic")
 
+    def secrets(self) -> Step:
+        """Return the step that sets a secret of the live version."""
+        secrets = WorkerSecrets(self.desk.cloudflare, "ems-api")
+        return set_secrets(self.desk.cloudflare, secrets, base=self.desk.release(), values={"KEY": "value"})
+
     def recovery(self) -> Step:
         """Return the recovery."""
         platform = self.platform
@@ -143,6 +150,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "workers.route_traffic": Bench.route,
     "stages.shift_traffic": Bench.shift,
     "stages.follow_program": Bench.follow,
+    "secrets.set_secrets": Bench.secrets,
     "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
     "supabase.recover": Bench.recovery,
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(

@@ -122,6 +122,15 @@ def kept(seconds: int) -> dict[str, Any]:
     return {**A, "bucketName": "ems-backups", "rules": [rule]}
 
 
+JOB: Final = {
+    **A,
+    "dataset": "workers_trace_events",
+    "destinationConf": "r2://ems-logs/{DATE}?account-id={account_id}",
+    "enabled": True,
+    "outputOptions": {"fieldNames": ["Event", "Outcome"]},
+}
+
+
 class Recorder:
     """Answers everything with an id, and keeps (method, path, body)."""
 
@@ -183,6 +192,8 @@ CREATED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("NotificationPolicyWebhooks", {**HOOK, "name": "hook1"}),
     ("NotificationPolicy", notice("policy1")),
     ("NotificationPolicy", UNHEALTHY),
+    ("ZoneDnssec", {**Z, "status": "active"}),
+    ("LogpushJob", JOB),
     ("R2Bucket", {**A, "name": "bucket-one", "location": "weur"}),
     ("R2Bucket", {**A, "name": "bucket-bare"}),
     ("R2BucketLifecycle", kept(604800)),
@@ -207,6 +218,7 @@ CHANGED: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [
     ("PagesProject", site(N="n"), site(S="yy")),
     ("Ruleset", limits(10), limits(20)),
     ("ZoneSetting", {**TLS, "value": "1.2"}, {**TLS, "value": "1.3"}),
+    ("ZoneDnssec", {**Z, "status": "active"}, {**Z, "status": "disabled"}),
     ("Healthcheck", health(60), health(120)),
     ("NotificationPolicyWebhooks", {**HOOK, "name": "hook1"}, {**HOOK, "name": "hook2"}),
     ("NotificationPolicy", notice("policy1"), notice("policy2")),
@@ -233,6 +245,7 @@ def test_removals_are_as_recorded(recorder: tuple[Recorder, Cloudflare]) -> None
     for kind, inputs in CREATED:
         before = len(api.calls)
         known_id = inputs["name"] if kind.startswith("Pages") or kind == "R2Bucket" else "{id}"
+        known_id = "{job_id}" if kind == "LogpushJob" else known_id
         provider.delete(entry(wanted(kind, inputs), known_id))
         silent += [kind] if len(api.calls) == before else []
     assert [_as_recorded(call) for call in api.calls] == api.calls

@@ -159,7 +159,7 @@ def test_inherit_takes_the_binding_with_its_value(plane: Plane) -> None:
     worker = plane.worker()
     one = plane.version(worker, secret("KEY", "value"))
     two = plane.version(worker, {"type": "inherit", "name": "KEY"})
-    three = plane.version(worker, {"type": "inherit", "name": "NEW", "old_name": "KEY", "version_id": one})
+    three = plane.version(worker, {"type": "inherit", "name": "NEW", "old_name": "KEY", "version_id": "latest"})
     for version, name in ((two, "KEY"), (three, "NEW")):
         assert plane.routing.runnable("api", version).bindings == (
             {"type": "secret_text", "name": name, "text": "value"},
@@ -170,6 +170,11 @@ def test_inherit_takes_the_binding_with_its_value(plane: Plane) -> None:
     files = {"metadata": (None, json.dumps(sent)), "index.js": ("index.js", SOURCE, "application/javascript+module")}
     strict = "workers/scripts/api/versions?bindings_inherit=strict"
     assert plane.refused("POST", strict, files=files)[:2] == (400, 10057)
+    sent["bindings"] = [{"type": "inherit", "name": "KEY", "version_id": one}]
+    by_id = {**files, "metadata": (None, json.dumps(sent))}
+    status, code, text = plane.refused("POST", strict, files=by_id)
+    assert (status, code) == (400, 10057)
+    assert text.endswith("is invalid, only the literal 'latest' is supported by this API")
     dropped = plane.ask("POST", "workers/scripts/api/versions", files=files)
     assert dropped["resources"]["bindings"] == []
 

@@ -37,6 +37,18 @@ HEALTH_HTTP: Final[Body] = {
     "path": "/",
     "port": 80,
 }
+JOB: Final[Body] = {
+    "dataset": "http_requests",
+    "enabled": False,
+    "filter": "",
+    "frequency": "high",
+    "kind": "",
+    "logpull_options": "",
+    "max_upload_bytes": 0,
+    "max_upload_interval_seconds": 0,
+    "max_upload_records": 0,
+    "name": "",
+}
 MECHANISMS: Final = {"emails": "email"}
 PLURAL: Final = frozenset(
     {
@@ -138,6 +150,14 @@ def healthcheck(inputs: Body) -> Body:
     """Return a health check with every default of the provider."""
     body = plain(inputs)
     return {**HEALTH, **body, "http_config": {**HEALTH_HTTP, **(body.get("http_config") or {})}}
+
+
+def job(inputs: Body) -> Body:
+    """Return a Logpush job: what is not declared goes out as zero, or as empty."""
+    body = {**JOB, **plain(inputs)}
+    if options := body.get("output_options"):
+        body["output_options"] = {"CVE-2021-44228": False, **options}
+    return body
 
 
 def policy(inputs: Body) -> Body:

@@ -79,6 +79,8 @@ class Cloudflare:
         if not kind.removes:
             return
         try:
+            if kind.ends_with:
+                self._wire.call("PATCH", _fill(kind.item, old.inputs, old.id), kind.ends_with)
             self._wire.call("DELETE", _fill(kind.item, old.inputs, old.id))
         except ProviderError as error:
             # The real provider stops here and asks for `pulumi refresh`; there is no refresh to ask for.

@@ -22,7 +22,8 @@ class Kind:
     """One type of resource.
 
     `collection` is where it is created by `method`, `item` where it lives; both are filled from inputs and id.
-    `update` is None where every change makes a new one; `removes` is False where the provider sends no request.
+    `update` is None where every change makes a new one; `removes` is False where the provider sends no request;
+    `ends_with` is what it PATCHes right before it removes.
     `replace_on` names the inputs whose change makes a new one; `key` the input that is the id where the API has none.
     """
 
@@ -31,6 +32,7 @@ class Kind:
     method: str = "POST"
     update: str | None = None
     removes: bool = True
+    ends_with: Inputs | None = None
     replace_on: frozenset[str] = EVERYTHING
     key: str | None = None
     body: Callable[[Inputs], Any] = bodies.plain
@@ -137,6 +139,23 @@ KINDS: Final = {
         removes=False,
         replace_on=frozenset({"zoneId", "settingId"}),
         key="settingId",
+    ),
+    "zoneDnssec:ZoneDnssec": Kind(
+        collection=f"{_ZONE}/dnssec",
+        item=f"{_ZONE}/dnssec",
+        method="PATCH",
+        update="PATCH",
+        ends_with={"status": "disabled"},
+        replace_on=frozenset({"zoneId"}),
+        key="zoneId",
+    ),
+    "logpushJob:LogpushJob": Kind(
+        collection=f"{_ACCOUNT}/logpush/jobs",
+        item=f"{_ACCOUNT}/logpush/jobs/{{id}}",
+        update="PUT",
+        replace_on=frozenset({"accountId"}),
+        body=bodies.job,
+        find=lookups.by("name", "dataset"),
     ),
     "healthcheck:Healthcheck": Kind(
         collection=f"{_ZONE}/healthchecks",

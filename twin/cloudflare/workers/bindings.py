@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from twin.cloudflare.store import Store
 
 HIDDEN = {"secret_text": ("text",), "secret_key": ("key_jwk", "key_base64")}
+ONLY_LATEST = "only the literal 'latest' is supported by this API"
+"""The end of a refusal by the upload of a script's version (several public records of 2026); that the JSON API says
+the same is unconfirmed."""
 NEEDED = {
     "plain_text": "text",
     "json": "json",
@@ -43,6 +46,9 @@ def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], str
         if not name or not binding.get("type"):
             raise ApiError(400, 10021, "Binding name and type must be specified.")
         if binding["type"] == "inherit":
+            if (wanted := binding.get("version_id", "latest")) != "latest":
+                text = f"inherit binding '{name}' is invalid: 'version_id' value '{wanted}' is invalid, {ONLY_LATEST}"
+                raise ApiError(400, 10057, text)
             found = inherited(worker, binding)
             if found is not None:
                 taken[name] = {**found, "name": name}
@@ -56,13 +62,10 @@ def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], str
 
 
 def inherited(worker: Json, binding: Json) -> Json | None:
-    """Return the binding that an `inherit` one stands for, from `version_id` or the newest version."""
-    wanted = binding.get("version_id", "latest")
-    versions = [v for v in worker["versions"] if wanted in ("latest", v["id"])]
-    if not versions:
-        return None
+    """Return the binding that an `inherit` one stands for: the newest upload's, whether that was deployed or not."""
+    newest = worker["versions"][-1]["bindings"] if worker["versions"] else []
     old_name = binding.get("old_name") or binding["name"]
-    found: Json | None = next((b for b in versions[-1]["bindings"] if b["name"] == old_name), None)
+    found: Json | None = next((b for b in newest if b["name"] == old_name), None)
     return found
 
 

@@ -13,17 +13,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import pulumi
-import stamina
+
+from infra.dynamic.rest import Rest, attempts, connected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 BUCKET_BYTES: Final = 40 * 1024 * 1024
 BUCKET_FILES: Final = 2000
-TRIES: Final = 4
 READY_SECONDS: Final = 120.0
 SPECIAL: Final = ("/_headers", "/_redirects", "/_routes.json")
 """Files that say how to serve; they travel beside the manifest."""
@@ -64,24 +63,23 @@ def deploy(site: Site, *, base_url: str, token: str) -> Deployment:
     Raises pulumi.RunError with the provider's code and text.
     """
     project = f"/accounts/{site.account}/pages/projects/{site.project}"
-    headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=base_url, headers=headers, timeout=60, trust_env=base_url.startswith("https")) as http:
-        live = _call(http, "GET", project).get("canonical_deployment")
+    with connected(base_url, token, what="Pages content") as rest:
+        live = rest.call("GET", project).get("canonical_deployment")
         if live and _made_of(live, site):
             return Deployment(live["id"], live["url"])
-        _upload(http, site, _call(http, "GET", f"{project}/upload-token")["jwt"])
-        return _await_ready(http, project, _create(http, project, site))
+        _upload(rest, site, rest.call("GET", f"{project}/upload-token")["jwt"])
+        return _await_ready(rest, project, _create(rest, project, site))
 
 
-def _upload(http: httpx.Client, site: Site, jwt: str) -> None:
+def _upload(rest: Rest, site: Site, jwt: str) -> None:
     """Send the files that Pages does not have yet."""
     door = {"Authorization": f"Bearer {jwt}"}
     paths = {digest: path for path, digest in site.manifest.items() if path not in SPECIAL}
     hashes = {"hashes": sorted(paths)}
-    missing = _call(http, "POST", "/pages/assets/check-missing", json=hashes, headers=door)
+    missing = rest.call("POST", "/pages/assets/check-missing", json=hashes, headers=door)
     for bucket in _buckets(site.folder, {digest: paths[digest] for digest in missing}):
-        _call(http, "POST", "/pages/assets/upload", json=bucket, headers=door)
-    _call(http, "POST", "/pages/assets/upsert-hashes", json=hashes, headers=door)
+        rest.call("POST", "/pages/assets/upload", json=bucket, headers=door)
+    rest.call("POST", "/pages/assets/upsert-hashes", json=hashes, headers=door)
 
 
 def _buckets(folder: Path, paths: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
@@ -99,7 +97,7 @@ def _buckets(folder: Path, paths: dict[str, str]) -> Iterator[list[dict[str, Any
         yield bucket
 
 
-def _create(http: httpx.Client, project: str, site: Site) -> dict[str, Any]:
+def _create(rest: Rest, project: str, site: Site) -> dict[str, Any]:
     """Create the deployment once: after a lost answer, look whether it is live before sending it again."""
     manifest = {path: digest for path, digest in site.manifest.items() if path not in SPECIAL}
     parts: dict[str, Any] = {
@@ -112,16 +110,16 @@ def _create(http: httpx.Client, project: str, site: Site) -> dict[str, Any]:
     for path in SPECIAL:
         if path in site.manifest:
             parts[path.lstrip("/")] = (path.lstrip("/"), (site.folder / path.lstrip("/")).read_bytes())
-    for attempt in _attempts():
+    for attempt in attempts():
         with attempt:
-            live = _send(http, "GET", project).get("canonical_deployment") if attempt.num > 1 else None
+            live = rest.send("GET", project).get("canonical_deployment") if attempt.num > 1 else None
             if live and _made_of(live, site):
                 return dict(live)
-            return dict(_send(http, "POST", f"{project}/deployments", files=parts))
+            return dict(rest.send("POST", f"{project}/deployments", files=parts))
     raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
 
-def _await_ready(http: httpx.Client, project: str, deployment: dict[str, Any]) -> Deployment:
+def _await_ready(rest: Rest, project: str, deployment: dict[str, Any]) -> Deployment:
     """Wait until Pages serves the deployment."""
     deadline, pause = time.monotonic() + READY_SECONDS, 0.1
     while (stage := deployment["latest_stage"])["name"] != "deploy" or stage["status"] != "success":
@@ -133,43 +131,10 @@ def _await_ready(http: httpx.Client, project: str, deployment: dict[str, Any]) -
             raise pulumi.RunError(message)
         time.sleep(pause)
         pause = min(pause * 2, 5.0)
-        deployment = _call(http, "GET", f"{project}/deployments/{deployment['id']}")
+        deployment = rest.call("GET", f"{project}/deployments/{deployment['id']}")
     return Deployment(deployment["id"], deployment["url"])
 
 
 def _made_of(deployment: dict[str, Any], site: Site) -> bool:
     metadata = (deployment.get("deployment_trigger") or {}).get("metadata") or {}
     return bool(metadata.get("commit_hash") == site.digest and deployment["latest_stage"]["status"] == "success")
-
-
-class PassingError(pulumi.RunError):
-    """The provider failed in a way that may pass: no answer, "later", or its own fault."""
-
-
-def _attempts() -> Iterable[stamina.Attempt]:
-    return stamina.retry_context(on=PassingError, attempts=TRIES, wait_initial=0.25)
-
-
-def _call(http: httpx.Client, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - the provider's JSON
-    """Make one call that may be repeated, and return its result."""
-    for attempt in _attempts():
-        with attempt:
-            return _send(http, method, path, **content)
-    raise AssertionError  # pragma: no cover - the last attempt returns or raises
-
-
-def _send(http: httpx.Client, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - the provider's JSON
-    """Make one call once and return its result; raise PassingError or RunError with the provider's words."""
-    what = f"Pages content: {method} {path}: expected success, got"
-    try:
-        response = http.request(method, path, **content)
-    except httpx.TransportError as error:
-        message = f"{what} {error or type(error).__name__}"
-        raise PassingError(message) from None
-    message = f"{what} {response.status_code} {response.text[:1000]}"
-    if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise PassingError(message)
-    answer = response.json() if response.headers.get("content-type", "").startswith("application/json") else {}
-    if not response.is_success or not answer.get("success"):
-        raise pulumi.RunError(message)
-    return answer["result"]

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
-from infra import pages_upload
+from infra.dynamic import pages_upload
 from infra.settings import ROOT, read_token
 
 COMPARED = ("manifest", "branch")
