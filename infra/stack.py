@@ -150,7 +150,10 @@ class Check(Frozen, frozen=True):
 
 
 class Database(Frozen, frozen=True):
-    """The Supabase project. `schema` is a file, `seed` prints SQL on standard output."""
+    """The Supabase project. `schema` is a file, `seed` prints SQL on standard output.
+
+    `verify_seconds` bounds how long a restored database is looked at; what was left out is said.
+    """
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
     hyperdrive: Name
@@ -159,6 +162,7 @@ class Database(Frozen, frozen=True):
     operator_cidrs: tuple[str, ...]
     heartbeat: Heartbeat
     checks: tuple[Check, ...]
+    verify_seconds: Seconds = 900.0
 
 
 class Objectives(Frozen, frozen=True):

@@ -23,13 +23,20 @@ from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.cloudflare.edge import serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped, serving_release
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
-from runbooks.steps.database.copies import copy_present, keep_later_writes, way_back
-from runbooks.steps.database.present import Present, check_own_address, check_without_present, losses, read_present
+from runbooks.steps.database.copies import copying, folder_of, keep_later_writes, way_back
+from runbooks.steps.database.present import (
+    Present,
+    check_own_address,
+    check_without_present,
+    losses,
+    owed,
+    read_present,
+)
 from runbooks.steps.database.restrictions import allow, allowed_before
 from runbooks.steps.database.server import end_other_sessions
 from runbooks.steps.database.strategies import choose
 from runbooks.steps.database.supabase import let_the_archive_reach, recover
-from runbooks.steps.database.verification import Beats, Expected, verify
+from runbooks.steps.database.verification import verify
 from runbooks.steps.journals import first_change, left_stopped
 
 if TYPE_CHECKING:
@@ -168,7 +175,7 @@ class Restore:
         """Return the copy of the present, if there is one that can be copied."""
         if facts.present is None:
             return ()
-        return (copy_present(self.programs, self.settings.home, facts.backup, name="copy the present"),)
+        return copying(self.programs, self.settings.home, facts.backup, facts.point)
 
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application is stopped: at the edge, at the database's door, and inside."""
@@ -203,12 +210,6 @@ class Restore:
     def verifying(self, facts: Facts) -> Step:
         """Return the proof inside the database."""
         stack, present = self.settings.stack, facts.present
-        expected = Expected(
-            point=facts.point,
-            server=present.server if present else None,
-            tables=present.tables if present else (),
-            beats=present.beats if present else Beats(known=False),
-        )
         earlier = Point(facts.point - timedelta(minutes=1), "").utc
 
         def after_failure(sight: Sight) -> tuple[str, str]:
@@ -217,9 +218,11 @@ class Restore:
 
         return verify(
             self.programs.database,
-            expected,
+            owed(facts.point, present),
             heartbeat=stack.database.heartbeat,
             checks=stack.database.checks,
+            noted=folder_of(self.settings.home, facts.backup) if present else None,
+            seconds=stack.database.verify_seconds,
             after_failure=after_failure,
             name="verify",
         )

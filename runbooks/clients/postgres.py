@@ -109,6 +109,22 @@ class Postgres:
         return replace(self, url=urlunsplit(urlsplit(self.url)._replace(path=f"/{quote(database, safe='')}")))
 
     @contextmanager
+    def rehearsing(self) -> Iterator[Session]:
+        """Open a session whose changes are all rolled back at its end: nothing of it ever holds.
+
+        Raises Refused in a plan, Unreachable as above.
+        """
+        if self.read_only:
+            message = f"Database {self.where}: a plan only reads, expected nothing that is rolled back either."
+            raise Refused(message)
+        with self._connected() as connection:
+            connection.read_only = False
+            try:
+                yield Session(connection, self.where)
+            finally:
+                connection.rollback()
+
+    @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         address, password = self.address()
         with _explained(self.where):
@@ -165,6 +181,11 @@ class Session:
     def truth(self, statement: str) -> bool:
         """Tell whether a statement of the stack file returns exactly one true."""
         return self.rows(statement) == [(True,)]
+
+    def run(self, statement: LiteralString) -> None:
+        """Run a statement that gives no rows. Raises as above."""
+        with _explained(self.where):
+            self.connection.execute(statement)
 
     def copied(self, statement: sql.Composed) -> Iterator[bytes]:
         """Yield what a `copy … to stdout` gives, as the server sends it."""

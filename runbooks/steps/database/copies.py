@@ -2,6 +2,7 @@
 
 backups/<id>/dump/            pg_dump's directory format: `pg_restore -l backups/<id>/dump` lists it
 backups/<id>/manifest.json    what is in it, every file with its size and SHA-256
+backups/<id>/definitions.json  how the present is defined, and what of that was so at the point already
 backups/<id>/later/*.csv      rows written between the copy and the stop of the application, one file a table
 """
 
@@ -19,6 +20,7 @@ import msgspec
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
+from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.server import Server, look_at, tables, written_after
 
 if TYPE_CHECKING:
@@ -66,12 +68,25 @@ class Later(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...]
 
 
+def folder_of(home: Path, backup: str) -> Path:
+    """Return where a copy lies."""
+    return home / BACKUPS / backup
+
+
+def copying(programs: Programs, home: Path, backup: str, point: datetime) -> tuple[Step, ...]:
+    """Return the steps that keep the present before it is given up: its rows, and how it is defined."""
+    return (
+        copy_present(programs, home, backup, name="copy the present"),
+        note_definitions(programs.database, folder_of(home, backup), point, name="note the definitions"),
+    )
+
+
 def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> Step:
     """Return the step that dumps the database as it is now into `backups/<backup>/` of the ops home.
 
     A copy is there with its manifest or not at all: it is made beside its place and then moved there.
     """
-    place = home / BACKUPS / backup
+    place = folder_of(home, backup)
 
     def holds(_sight: Sight) -> Held:
         manifest = read_manifest(place)
@@ -109,7 +124,7 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
 
     One CSV file a table, new versions of rows included; what was deleted meanwhile is still in the copy.
     """
-    place = home / BACKUPS / backup
+    place = folder_of(home, backup)
 
     def holds(_sight: Sight) -> Held:
         note = place / LATER / MANIFEST
@@ -137,7 +152,7 @@ def keep_later_writes(programs: Programs, home: Path, backup: str, *, name: str)
 
 def way_back(home: Path, backup: str) -> str:
     """Return the command that puts a copy back in place of what our role owns in the database."""
-    place = home / BACKUPS / backup
+    place = folder_of(home, backup)
     words = ["pg_restore", "--clean", "--if-exists", "--single-transaction", f"--use-list={place / OWN}"]
     return f'{shlex.join(words)} --dbname="$EMS_DATABASE_URL" {shlex.quote(str(place / DUMP))}'
 

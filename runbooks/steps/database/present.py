@@ -11,8 +11,9 @@ import msgspec
 from runbooks.model.errors import Refused, Unreachable
 from runbooks.model.timepoint import Point
 from runbooks.model.timepoint_refusals import Asker, PointRefused
-from runbooks.steps.database.server import Server, TableRows, look_at, written_after
-from runbooks.steps.database.verification import Beats, last_beat
+from runbooks.steps.database.proof.kept import read_kept
+from runbooks.steps.database.server import Server, TableRows, look_at
+from runbooks.steps.database.verification import Beats, Expected, last_beat
 
 if TYPE_CHECKING:
     from infra.stack import Heartbeat
@@ -31,14 +32,21 @@ class Present(msgspec.Struct, frozen=True):
 
 
 def read_present(database: Postgres, point: datetime, heartbeat: Heartbeat) -> Present | None:
-    """Return the database as it is, on one snapshot; None when it does not answer. Takes a scan of every table."""
+    """Return the database as it is; None when it does not answer. Reads every table once, two at a time."""
     try:
         with database.reading() as session:
-            server = look_at(session)
-            written = written_after(session, point)
-            return Present(server, written.tables, written.newest, last_beat(session, heartbeat, point))
+            server, beats = look_at(session), last_beat(session, heartbeat, point)
+        written = read_kept(database, point)
     except Unreachable:
         return None
+    return Present(server, written.tables, written.newest, beats)
+
+
+def owed(point: datetime, present: Present | None) -> Expected:
+    """Return what a recovered database is held to."""
+    if present is None:
+        return Expected(point, None, (), Beats(known=False))
+    return Expected(point, present.server, present.tables, present.beats)
 
 
 def check_own_address(server: Server, operators: tuple[str, ...], *, file: str) -> None:

@@ -66,16 +66,21 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class TableRows(msgspec.Struct, frozen=True):
-    """How many rows a table has, and how many of them were written after a point; None where it could not be told."""
+    """How many rows a table has, and how many of them were written after a point; None where it could not be told.
+
+    `new` were written after the instant until which was counted; `digest` is that of the rows that were kept.
+    """
 
     table: str
     rows: int | None
     after: int | None
+    new: int = 0
+    digest: str | None = None
 
     @property
     def kept(self) -> int:
         """Return how many rows were there at the point at least: those that still are, unaltered since."""
-        return 0 if self.rows is None or self.after is None else self.rows - self.after
+        return 0 if self.rows is None or self.after is None else self.rows - self.after - self.new
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo, Unreachable
-from runbooks.steps.database.server import Server, TableRows, look_at, written_after
+from runbooks.steps.database.proof.comparing import Weight
+from runbooks.steps.database.proof.definitions import noted_definitions
+from runbooks.steps.database.proof.inspection import inspect
+from runbooks.steps.database.proof.kept import read_kept
+from runbooks.steps.database.server import Server, TableRows, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from infra.stack import Check, Heartbeat
     from runbooks.clients.postgres import Postgres, Session
+
+
+NAMED: Final = 12  # faults that the message names; the journal holds all
 
 
 class Beats(msgspec.Struct, frozen=True):
@@ -54,95 +63,132 @@ def verify(
     *,
     heartbeat: Heartbeat,
     checks: tuple[Check, ...],
+    noted: Path | None,
+    seconds: float,
     after_failure: Callable[[Sight], tuple[str, str]],
     name: str,
 ) -> Step:
-    """Return the step that looks at the data: heartbeat, commit times, rows, checks of the stack file.
+    """Return the step that looks at the data, at the rules it must obey, and at what the catalogue shows.
 
-    A failed proof ends the run; `after_failure` gives the command to type then, and the one that serves nevertheless.
+    `noted` is where the present's definitions were noted; after `seconds` nothing more is begun, and that is said. A
+    failed proof ends the run: `after_failure` gives the command to type then, and the one that serves nevertheless.
     """
     just_proven: list[dict[str, Json]] = []
 
-    def look() -> tuple[list[str], dict[str, Json]]:
-        with database.reading() as session:
-            return _look(session, expected, heartbeat, checks)
+    def look(sight: Sight) -> tuple[list[str], dict[str, Json]]:
+        return _look(database, expected, heartbeat, checks, noted=noted, seconds=seconds, sight=sight)
 
     def act(sight: Sight) -> None:
-        faults, seen = look()
+        faults, seen = look(sight)
         if faults:
             raise _not_proven(expected.point, faults, *after_failure(sight))
         just_proven[:] = [seen]
 
-    def holds(_sight: Sight) -> Held:
-        faults, seen = ([], just_proven.pop()) if just_proven else look()
+    def holds(sight: Sight) -> Held:
+        faults, seen = ([], just_proven.pop()) if just_proven else look(sight)
         return No({**seen, "faults": list(faults)}, "; ".join(faults)) if faults else Yes(seen)
 
     return Step(
         name=name,
-        title=f"verify inside the database: heartbeat, commit times, rows, {len(checks)} checks",
+        title=f"verify inside the database: rows, keys, rules, pages, rights, heartbeat, {len(checks)} checks",
         effect=Effect.READ,
         holds=holds,
         act=act,
         undo=NoUndo("it only reads"),
-        expect=0.5,
-        deadline=1800.0,
+        expect=1.0,
+        deadline=2 * seconds + 600.0,
     )
 
 
 def _not_proven(point: datetime, faults: list[str], next_command: str, nevertheless: str) -> NotSo:
+    named = "; ".join(faults[:NAMED])
+    if rest := faults[NAMED:]:
+        named += f"; and {len(rest)} more in the journal"
     message = (
-        f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {'; '.join(faults)}. "
+        f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {named}. "
         f"The application stays stopped. To serve it as it is nevertheless: {nevertheless}"
     )
     return NotSo(message, next_command=next_command)
 
 
 def _look(
-    session: Session, expected: Expected, heartbeat: Heartbeat, checks: tuple[Check, ...]
+    database: Postgres,
+    expected: Expected,
+    heartbeat: Heartbeat,
+    checks: tuple[Check, ...],
+    *,
+    noted: Path | None,
+    seconds: float,
+    sight: Sight,
 ) -> tuple[list[str], dict[str, Json]]:
-    server = look_at(session)
+    """Return what is wrong, and what was seen: the stack file's checks first, then what takes longer."""
+    until = time.monotonic() + seconds
+    with database.reading() as session:
+        server = look_at(session)
+        faults = [
+            *_beat_faults(session, expected, heartbeat, server),
+            *_check_faults(session, checks),
+        ]
     # what the platform's own services write after the recovery is later than the server's start
-    written = written_after(session, expected.point, until=server.started_at)
-    faults = [
-        *_identity_faults(expected, server),
-        *_row_faults(expected, written.tables),
-        *_beat_faults(session, expected, heartbeat, server),
-        *_check_faults(session, checks),
-    ]
-    rows: dict[str, Json] = {table.table: table.rows for table in written.tables}
-    not_checked = [f"commit times of {table}" for table in written.unknown]
+    half = _scaled(sight.report, 0)
+    written = read_kept(database, expected.point, until=server.started_at, seconds=seconds, report=half)
+    row_faults, not_compared = _row_faults(expected, written.tables)
+    present = None if noted is None else noted_definitions(noted)
+    answers = inspect(database, present, until=until, report=_scaled(sight.report, 1))
+    not_checked = [f"commit times of {table}" for table in written.unknown] + not_compared
     if expected.server is None:
         not_checked.append("row counts and system identity: the database did not answer before")
-    newest = None if written.newest is None else written.newest.isoformat()
-    return faults, {
+    rows: dict[str, Json] = {table.table: table.rows for table in written.tables}
+    return [*_identity_faults(expected, server), *row_faults, *faults, *answers.of(Weight.FAULT)], {
         "rows": rows,
-        "newest_write": newest,
+        "newest_write": None if written.newest is None else written.newest.isoformat(),
+        "proven_by_digest": sum(table.digest is not None for table in written.tables) - len(not_compared),
         "checks": [check.name for check in checks],
+        "questions": answers.asked,
+        "notes": list(answers.of(Weight.NOTE)),
         "system_identifier": server.system_identifier,
         "timeline": server.timeline,
-        "not_checked": list(not_checked),
+        "not_checked": [*not_checked, *answers.of(Weight.UNCHECKED)],
     }
 
 
+def _scaled(report: Callable[[int, int], None], half: int) -> Callable[[int, int], None]:
+    """Return a progress report that fills one half of the step's."""
+    return lambda done, total: report(500 * half + 500 * done // max(total, 1), 1000)
+
+
 def _identity_faults(expected: Expected, server: Server) -> list[str]:
-    if expected.server is None or expected.server.system_identifier == server.system_identifier:
+    if expected.server is None:
         return []
-    return [
-        f"it is another database: expected system {expected.server.system_identifier}, got {server.system_identifier}"
-    ]
+    faults = []
+    if expected.server.system_identifier != server.system_identifier:
+        was = expected.server.system_identifier
+        faults.append(f"it is another database: expected system {was}, got {server.system_identifier}")
+    if server.timeline < (branch := expected.server.timeline):
+        faults.append(f"it is on an older branch: expected timeline {branch} or a later one, got {server.timeline}")
+    return faults
 
 
-def _row_faults(expected: Expected, found: tuple[TableRows, ...]) -> list[str]:
-    """Return what is too much (written after the point) and what is missing (there at the point, and before)."""
+def _row_faults(expected: Expected, found: tuple[TableRows, ...]) -> tuple[list[str], list[str]]:
+    """Return what is too much (written after the point), missing or other than it was; and what cannot be compared."""
     late = [f"{table.table} holds {table.after} rows from after the point" for table in found if table.after]
-    rows = {table.table: table.rows for table in found}
-    gone = [
-        f"table {table.table}: expected at least {table.kept} rows, got {rows.get(table.table, 'no table')}"
-        for table in expected.tables
-        if table.kept
-        and (table.table not in rows or (rows[table.table] is not None and rows[table.table] < table.kept))  # type: ignore[operator] # None is asked for before
-    ]
-    return late + gone
+    tables, not_compared = {table.table: table for table in found}, []
+    gone = []
+    for wanted in expected.tables:
+        got = tables.get(wanted.table)
+        if got is None:
+            if wanted.kept:
+                gone.append(f"table {wanted.table}: expected at least {wanted.kept} rows, got no table")
+        elif got.rows is not None and got.kept < wanted.kept:
+            gone.append(f"table {wanted.table}: expected at least {wanted.kept} rows, got {got.kept}")
+        elif wanted.digest is not None and got.digest is not None and wanted.digest != got.digest:
+            if got.kept == wanted.kept:
+                gone.append(f"table {wanted.table}: its {got.kept} rows from before the point are not those of before")
+            else:
+                altered = got.kept - wanted.kept
+                text = f"content of {wanted.table}: {altered} of its rows were altered or deleted after the point"
+                not_compared.append(text)
+    return late + gone, not_compared
 
 
 def _beat_faults(session: Session, expected: Expected, heartbeat: Heartbeat, server: Server) -> list[str]:

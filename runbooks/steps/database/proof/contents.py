@@ -6,8 +6,9 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runbooks.clients.postgres import sql
 from runbooks.model.errors import CheckError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from runbooks.clients.postgres import Postgres, Session
 
+Row: TypeAlias = tuple[Any, ...]
 PIECE: Final = 64 << 20
 """Bytes that one statement reads: long enough to cost nothing, short enough to share out and to stop in time."""
 PAGE: Final = 8192
@@ -75,6 +77,8 @@ class Reading:
     failed: dict[str, str] = field(default_factory=dict)
     done: int = 0
 
+    more: dict[str, list[Row]] = field(default_factory=dict)
+
     def contents(self, label: str, *, fresh: bool | None = None) -> Contents:
         """Return a table's count and digest: the sum of its hashes, in hexadecimal, modulo 2^128."""
         return Contents(self.rows[label], f"{self.sums[label] % (1 << 128):032x}", fresh)
@@ -96,7 +100,7 @@ def read_contents(
     with database.reading(snapshot=snapshot) as session:
         session.rows(PINNED)
         pieces, unchecked = _pieces(session, form)
-    found = _read(database, snapshot, pieces, jobs=jobs, until=until, report=report)
+    found = read_pieces(database, snapshot, pieces, jobs=jobs, until=until, report=report)
     unchecked += [f"{label}: {why}" for label, why in sorted(found.failed.items())]
     views = {label[: -len(QUERY)] for label in found.rows if label.endswith(QUERY)}
     tables = {}
@@ -123,7 +127,7 @@ def _pieces(session: Session, form: Form) -> tuple[list[Piece], list[str]]:
             unchecked.append(f"{label}: " + ("it belongs to an extension" if foreign else "our role may not read it"))
         elif populated:
             number = row_number(columns[oid], form)
-            pieces += _cut(label, number, pages=bytes_ // PAGE if heap else 0, whole=whole)
+            pieces += cut(label, partial(_select, number), pages=bytes_ // PAGE if heap else 0, whole=whole)
             if kind == "m":
                 pieces.append(Piece(label + QUERY, _select(number, _query_of(session, oid)), whole))
     return sorted(pieces, key=lambda piece: -piece.bytes), unchecked
@@ -134,24 +138,31 @@ def _query_of(session: Session, oid: int) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(text))
 
 
-def _cut(label: str, number: sql.Composable, *, pages: int, whole: int) -> Iterator[Piece]:
-    """Yield a table's pieces; the last one is open, as the table may have grown since it was measured."""
-    schema_table = sql.SQL("only {}").format(sql.SQL(label))
+def cut(label: str, select: Callable[..., sql.Composed], *, pages: int, whole: int) -> Iterator[Piece]:
+    """Yield a table's pieces; the last one is open, as the table may have grown since it was measured.
+
+    `select` makes a statement of the table and its conditions; `whole` is its size in bytes with what is stored aside.
+    """
+    table = sql.SQL("only {}").format(sql.SQL(label))
     count = max(1, min(pages, -(-whole // PIECE)))
     step = -(-pages // count) if pages else 0
     for first in range(0, max(pages, 1), max(step, 1)):
         where = [sql.SQL("t.ctid >= {}::tid").format(sql.Literal(f"({first},0)"))] if first else []
         if step and first + step < pages:
             where.append(sql.SQL("t.ctid < {}::tid").format(sql.Literal(f"({first + step},0)")))
-        yield Piece(label, _select(number, schema_table, *where), max(whole // count, 1))
+        yield Piece(label, select(table, *where), max(whole // count, 1))
 
 
 def _select(number: sql.Composable, source: sql.Composable, *where: sql.Composable) -> sql.Composed:
-    query = sql.SQL("select count(*), coalesce(sum({}), 0) from {} t").format(number, source)
-    return query + sql.SQL(" where {}").format(sql.SQL(" and ").join(where)) if where else query
+    return sql.SQL("select count(*), coalesce(sum({}), 0) from {} t{}").format(number, source, conditions(*where))
 
 
-def _read(
+def conditions(*where: sql.Composable) -> sql.Composable:
+    """Return a `where` clause, or nothing where there is no condition."""
+    return sql.SQL(" where {}").format(sql.SQL(" and ").join(where)) if where else sql.SQL("")
+
+
+def read_pieces(
     database: Postgres,
     snapshot: str,
     pieces: list[Piece],
@@ -184,20 +195,20 @@ def _read(
     return found
 
 
-def _one(session: Session, piece: Piece) -> tuple[int, int] | str:
-    """Return count and sum of a piece, or why it could not be read."""
+def _one(session: Session, piece: Piece) -> Row | str:
+    """Return count and sum of a piece, and what else it asks for; or why it could not be read."""
     try:
         with session.attempt():
-            rows, total = session.rows(piece.statement)[0]
+            return session.rows(piece.statement)[0]
     except CheckError as error:
         return str(error).partition(": ")[2]
-    return int(rows), int(total)
 
 
-def _keep(found: Reading, piece: Piece, answer: tuple[int, int] | str) -> None:
+def _keep(found: Reading, piece: Piece, answer: Row | str) -> None:
     found.done += piece.bytes
     if isinstance(answer, str):
         found.failed.setdefault(piece.label, answer)
         return
-    found.rows[piece.label] = found.rows.get(piece.label, 0) + answer[0]
-    found.sums[piece.label] = found.sums.get(piece.label, 0) + answer[1]
+    found.rows[piece.label] = found.rows.get(piece.label, 0) + int(answer[0])
+    found.sums[piece.label] = found.sums.get(piece.label, 0) + int(answer[1])
+    found.more.setdefault(piece.label, []).append(answer[2:])

@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack, contextmanager
+<<<<<<< HEAD
 from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
 from typing import TYPE_CHECKING, Final
+=======
+from typing import TYPE_CHECKING, Final, NamedTuple
+>>>>>>> c8d9ac4 (Verify a restored database by digests of what was kept, by its rules, keys, pages and definitions)
 
 import msgspec
 
@@ -70,6 +74,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     unchecked: tuple[str, ...]
 
 
+class Objects(NamedTuple):
+    """Every object's definition by kind and name, the transactions that wrote it, and the kinds that were not read.
+
+    Where a kind does not tell who wrote it (roles), there are none.
+    """
+
+    definitions: dict[Kind, dict[str, str]]
+    writers: dict[tuple[Kind, str], frozenset[str]]
+    unchecked: tuple[str, ...]
+
+
 @contextmanager
 def held(database: Postgres) -> Iterator[Snapshot]:
     """Hold a snapshot for as long as the block runs. It keeps vacuum from cleaning up: do not hold it for days."""
@@ -100,10 +115,9 @@ def read_manifest(
     with ExitStack() as own:
         shown = snapshot or own.enter_context(held(database))
         with database.reading(snapshot=shown.id) as session:
-            session.rows(PINNED)
             server = look_at(session)
             name, place = session.rows(PLACE)[0]
-            objects, unchecked = read_objects(session)
+            objects = read_objects(session)
         found = ONLY_DEFINITIONS
         if contents:
             found = read_contents(database, shown.id, form=form, jobs=jobs, until=until, report=report)
@@ -117,14 +131,16 @@ def read_manifest(
         tables=found.tables,
         sequences=shown.sequences,
         large_objects=found.large_objects,
-        objects=objects,
-        unchecked=(*shown.unchecked, *unchecked, *found.unread),
+        objects=objects.definitions,
+        unchecked=(*shown.unchecked, *objects.unchecked, *found.unread),
     )
 
 
-def read_objects(session: Session) -> tuple[dict[Kind, dict[str, str]], list[str]]:
-    """Return the definition of every object by kind and name, and the kinds that could not be read."""
+def read_objects(session: Session) -> Objects:
+    """Return the definition of every object."""
+    session.rows(PINNED)
     objects: dict[Kind, dict[str, str]] = {}
+    writers: dict[tuple[Kind, str], frozenset[str]] = {}
     unchecked = []
     for kind, query in (STRUCTURE | AROUND).items():
         if kind is Kind.CRON and not _has_cron(session):
@@ -134,9 +150,10 @@ def read_objects(session: Session) -> tuple[dict[Kind, dict[str, str]], list[str
                 found = session.rows(sql.SQL(query).format(mine=MINE, relations=RELATIONS))
         except CheckError as error:
             unchecked.append(f"every {kind}: {str(error).partition(': ')[2]}")
-        else:
-            objects[kind] = {name: LINES.sub(" ", definition or "").strip() for name, definition in sorted(found)}
-    return objects, unchecked
+            continue
+        objects[kind] = {name: LINES.sub(" ", text or "").strip() for name, text, _ in sorted(found)}
+        writers |= {(kind, name): frozenset(filter(None, by or ())) for name, _, by in found}
+    return Objects(objects, writers, tuple(unchecked))
 
 
 def read_sequences(session: Session) -> tuple[dict[str, SequenceValue], list[str]]:

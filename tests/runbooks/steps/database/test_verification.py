@@ -14,7 +14,8 @@ from runbooks.clients.postgres_programs import Programs
 from runbooks.engine.step import Sight, Yes
 from runbooks.model.errors import NotSo, Refused
 from runbooks.steps.database.copies import DUMP, LATER, OWN, copy_present, keep_later_writes, read_manifest, way_back
-from runbooks.steps.database.present import Present, check_own_address, losses, read_present
+from runbooks.steps.database.present import Present, check_own_address, losses, owed, read_present
+from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.server import TableRows, end_other_sessions, look_at, written_after
 from runbooks.steps.database.verification import Beats, Expected, last_beat, verify
 
@@ -29,6 +30,10 @@ pytestmark = pytest.mark.twin
 
 HEARTBEAT = Heartbeat(table="proof.heartbeat", column="beat_at", interval_seconds=60)
 TRUE = Check(name="orders are there", sql="select exists (select from proof.orders where note not like '%after%')")
+NO_AMCHECK = (
+    "order within indexes and pages of tables (amcheck): "
+    'permission denied to create extension "amcheck" (SQLSTATE 42501)'
+)
 SCHEMA = """
 drop schema if exists proof cascade;
 create schema proof;
@@ -62,16 +67,18 @@ def expected(database: Postgres, point: datetime) -> Expected:
     """Return what the present says of the point, as a plan holds it."""
     present = read_present(database, point, HEARTBEAT)
     assert present is not None
-    return Expected(point, present.server, present.tables, present.beats)
+    return owed(point, present)
 
 
-def proof(database: Postgres, wanted: Expected, *checks: Check) -> Step:
+def proof(database: Postgres, wanted: Expected, *checks: Check, noted: Path | None = None) -> Step:
     """Return the step as the book has it; the server counts as started now, as after a recovery."""
     return verify(
         database,
         wanted,
         heartbeat=HEARTBEAT,
         checks=checks or (TRUE,),
+        noted=noted,
+        seconds=60.0,
         after_failure=lambda _: ("next", "undo"),
         name="verify",
     )
@@ -103,17 +110,26 @@ def _restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     restarted_later(monkeypatch)
 
 
-def test_a_healthy_database_is_proven(database: Postgres, point: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing later, nothing missing, every check true: rows are counted and nothing is left unchecked."""
+def test_a_healthy_database_is_proven(
+    database: Postgres, point: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing later, nothing missing, every check true: all is asked but what Supabase does not let its owner ask."""
     restarted_later(monkeypatch)
-    step = proof(database, expected(database, point))
+    note = note_definitions(database, tmp_path, point, name="note")
+    assert not isinstance(note.holds(Sight()), Yes)
+    note.act(Sight())
+    assert isinstance(note.holds(Sight()), Yes)
+    step = proof(database, expected(database, point), noted=tmp_path)
     step.act(Sight())
     held = step.holds(Sight())
     assert isinstance(held, Yes)
     rows = held.evidence["rows"]
     assert isinstance(rows, dict)
     assert (rows["proof.orders"], rows["proof.empty"]) == (10, 0)
-    assert held.evidence["not_checked"] == []
+    assert held.evidence["not_checked"] == [NO_AMCHECK]
+    assert held.evidence["notes"] == []
+    assert isinstance(held.evidence["proven_by_digest"], int)
+    assert held.evidence["proven_by_digest"] >= 3
 
 
 @pytest.mark.usefixtures("_restarted")
@@ -174,7 +190,11 @@ def test_without_a_present_the_heartbeat_must_bracket(
     step = proof(database, unknown)
     step.act(Sight())
     held = step.holds(Sight())
-    assert held.evidence["not_checked"] == ["row counts and system identity: the database did not answer before"]
+    assert held.evidence["not_checked"] == [
+        "row counts and system identity: the database did not answer before",
+        "definitions: those of the present were not noted before",
+        NO_AMCHECK,
+    ]
     owner.execute("update proof.heartbeat set beat_at = beat_at - interval '3 minutes'")
     late = fault(proof(database, unknown))
     assert "expected a beat between" in late
