@@ -182,11 +182,6 @@ class Session:
         """Tell whether a statement of the stack file returns exactly one true."""
         return self.rows(statement) == [(True,)]
 
-    def run(self, statement: LiteralString) -> None:
-        """Run a statement that gives no rows. Raises as above."""
-        with _explained(self.where):
-            self.connection.execute(statement)
-
     def copied(self, statement: sql.Composed) -> Iterator[bytes]:
         """Yield what a `copy … to stdout` gives, as the server sends it."""
         with _explained(self.where), self.connection.cursor() as cursor, cursor.copy(statement) as copy:

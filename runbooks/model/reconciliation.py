@@ -113,6 +113,14 @@ COPY: Final = Write(
     request_id="nowhere: the copy's id is in the plan",
     steps=("copies.copy_present",),
 )
+NOTE_DEFINITIONS: Final = Write(
+    system="ops home",
+    call="note the present's definitions in backups/<id>",
+    lost=Lost.BY_LOOKUP,
+    how="its file, and the point that stands in it; it is moved to its place whole",
+    request_id="nowhere: the copy's id is in the plan",
+    steps=("definitions.note_definitions",),
+)
 COPY_LATER: Final = Write(
     system="ops home",
     call="copy rows into backups/<id>/later",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres, Session
 
 
+TITLE: Final = "verify inside the database: rows, keys, rules, pages, rights, heartbeat, {} checks"
 NAMED: Final = 12  # faults that the message names; the journal holds all
 
 
@@ -75,22 +77,21 @@ def verify(
     """
     just_proven: list[dict[str, Json]] = []
 
-    def look(sight: Sight) -> tuple[list[str], dict[str, Json]]:
-        return _look(database, expected, heartbeat, checks, noted=noted, seconds=seconds, sight=sight)
+    look = partial(_look, database, expected, heartbeat, checks, noted=noted, seconds=seconds)
 
     def act(sight: Sight) -> None:
-        faults, seen = look(sight)
+        faults, seen = look(sight=sight)
         if faults:
             raise _not_proven(expected.point, faults, *after_failure(sight))
         just_proven[:] = [seen]
 
     def holds(sight: Sight) -> Held:
-        faults, seen = ([], just_proven.pop()) if just_proven else look(sight)
+        faults, seen = ([], just_proven.pop()) if just_proven else look(sight=sight)
         return No({**seen, "faults": list(faults)}, "; ".join(faults)) if faults else Yes(seen)
 
     return Step(
         name=name,
-        title=f"verify inside the database: rows, keys, rules, pages, rights, heartbeat, {len(checks)} checks",
+        title=TITLE.format(len(checks)),
         effect=Effect.READ,
         holds=holds,
         act=act,

@@ -30,6 +30,7 @@ from runbooks.steps.cloudflare.secrets import set_secrets
 from runbooks.steps.cloudflare.stages import follow_program, shift_traffic
 from runbooks.steps.cloudflare.workers import given, route_traffic
 from runbooks.steps.database.copies import copy_present, keep_later_writes
+from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.restrictions import allow
 from runbooks.steps.database.server import end_other_sessions
 from runbooks.steps.database.supabase import let_the_archive_reach, recover
@@ -158,6 +159,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     ),
     "server.end_other_sessions": lambda b: end_other_sessions(b.database, name="e"),
     "copies.copy_present": lambda b: copy_present(b.programs, b.desk.settings.home, "b", name="c"),
+    "definitions.note_definitions": lambda b: note_definitions(b.database, b.desk.settings.home, now(), name="n"),
     "copies.keep_later_writes": Bench.copied,
     "releases.record_verified": lambda b: record_verified(b.desk.home, "api", version=given("v"), proofs=(), clock=now),
     "releases.quarantine": lambda b: quarantine(b.desk.home, "api", version="v", to="u", clock=now),

@@ -9,12 +9,8 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack, contextmanager
-<<<<<<< HEAD
 from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
-from typing import TYPE_CHECKING, Final
-=======
 from typing import TYPE_CHECKING, Final, NamedTuple
->>>>>>> c8d9ac4 (Verify a restored database by digests of what was kept, by its rules, keys, pages and definitions)
 
 import msgspec
 
