@@ -16,8 +16,9 @@ from twin.cloudflare.access.door import BASE
 from twin.cloudflare.access.meter import METERS, Meters
 from twin.cloudflare.alerting import healthchecks, history, policies
 from twin.cloudflare.alerting.dispatch import DISPATCHER, Dispatcher
+from twin.cloudflare.analytics import calls as analytics
 from twin.cloudflare.errors import ApiError, unrouted
-from twin.cloudflare.observability import analytics, tails, telemetry
+from twin.cloudflare.observability import tails, telemetry
 from twin.cloudflare.observability import traffic as observed
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
@@ -95,6 +96,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/accounts/[^/]+/logpush", "logpush.py"),
     (r"/accounts/[^/]+/(logs/audit|audit_logs)", "access/audit.py"),
     (r"/(user|accounts/[^/]+)/tokens", "access/tokens.py"),
+    (r"/graphql", "analytics/calls.py"),
     (r"/(user|accounts)", "accounts.py"),
 )
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]

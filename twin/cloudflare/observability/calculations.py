@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from twin.cloudflare.observability.questions import Calculation, GroupBy, Query
 
-DEFAULT_GROUPS = 10
+DEFAULT_GROUPS, MOST_GROUPS = 10, 2000
 _AGGREGATES = {
     "count": "sum(weight)",
     "uniq": "count(distinct {x})",
@@ -59,7 +59,7 @@ def calculate(database: sqlite3.Connection, query: Query, where: Sql, buckets: i
     order = _index(wanted, asked.order_by.value) if asked.order_by else 0
     rising = asked.order_by is not None and asked.order_by.order == "asc"
     rows.sort(key=lambda row: (row.values[order] is not None, row.values[order] or 0), reverse=not rising)
-    limit = asked.limit or int(query.limit or DEFAULT_GROUPS)
+    limit = int(min(asked.limit or query.limit or DEFAULT_GROUPS, MOST_GROUPS))
     rows = rows[:limit]
     kept = {row.groups for row in rows}
     series = [] if query.ignore_series else [r for r in _rows(database, query, where, buckets) if r.groups in kept]

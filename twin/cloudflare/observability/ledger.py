@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import re
 import sqlite3
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twin.cloudflare.observability import messages
+from twin.world import UnableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_log = logging.getLogger("twin.traffic")
+
 KEPT = {"requests": 200_000, "events": 50_000}
-"""The newest rows of each table: some 60 MB in all."""
+"""The newest rows of each table: some 90 MB in all."""
 _BEHIND = 0.2  # seconds
 _SCHEMA = """
 pragma journal_mode = wal;
@@ -64,13 +68,18 @@ class Ledger:
 
     def __init__(self, file: Path) -> None:
         self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._database.executescript(_SCHEMA)
+        try:
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            message = f"{file} cannot be used: {error}. Remove it: only the recorded traffic is in it"
+            raise UnableError(message) from None
         self._database.create_aggregate("quantile", 3, cast("Any", Quantile))  # typed for one argument
         self._database.create_function("sqrt", 1, math.sqrt, deterministic=True)  # not every SQLite is built with it
         self._database.create_function("regexp", 2, _regexp, deterministic=True)
         self._thread = ThreadPoolExecutor(1, "ledger")  # one: reads see all that was handed over before
         self._batch = Batch()
         self._due: asyncio.TimerHandle | None = None
+        self._closed = False  # what still flows while the twin stops is not recorded
 
     def request(self, handled: Handled, status: str, at: int) -> None:
         """Take one request or cron event; `status` is GraphQL's word, empty for what no Worker answered."""
@@ -95,11 +104,12 @@ class Ledger:
     def close(self) -> None:
         """Write what waits and close the file."""
         self._hand_over()
+        self._closed = True
         self._thread.shutdown()
         self._database.close()
 
     def _later(self) -> None:
-        if self._due is None:
+        if self._due is None and not self._closed:
             self._due = asyncio.get_running_loop().call_later(_BEHIND, self._hand_over)
 
     def _hand_over(self) -> None:
@@ -110,15 +120,21 @@ class Ledger:
             self._thread.submit(self._write, batch)
 
     def _write(self, batch: Batch) -> None:
+        """Write a batch whole; when that fails it is lost, and the log says so: traffic goes on without its record."""
         database = self._database
-        database.execute("begin")
-        database.executemany(f"insert into requests values (null{', ?' * 19})", map(_row, batch.requests))
-        database.executemany("update requests set status = ? where key = ?", batch.statuses)
         rows = [row for one in batch.observed for row in _events(one)]
-        database.executemany("insert into events values (null, ?, ?, ?)", rows)
-        for table, kept in KEPT.items():
-            database.execute(f"delete from {table} where id <= (select max(id) from {table}) - {kept}")
-        database.execute("commit")
+        try:
+            database.execute("begin")
+            database.executemany(f"insert into requests values (null{', ?' * 19})", map(_row, batch.requests))
+            database.executemany("update requests set status = ? where key = ?", batch.statuses)
+            database.executemany("insert into events values (null, ?, ?, ?)", rows)
+            for table, kept in KEPT.items():
+                database.execute(f"delete from {table} where id <= (select max(id) from {table}) - {kept}")
+            database.execute("commit")
+        except sqlite3.Error as error:
+            _log.error("%d requests are not recorded: %s", len(batch.requests), error)
+            if database.in_transaction:
+                database.execute("rollback")
 
 
 def _row(taken: tuple[Handled, str, int]) -> tuple[Any, ...]:

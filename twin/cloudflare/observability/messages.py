@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def events(told: Json, *, request: str, account: str) -> Iterator[Json]:
     event = told["event"]
     asked = event.get("request")
     shared: Json = {
-        "requestId": request.partition("-")[0],
+        "requestId": request.partition("-")[0] if asked else secrets.token_hex(8),
         "service": told["scriptName"],
         "trigger": f"{asked['method']} {_path(asked['url'])}" if asked else event["cron"],
         "origin": "fetch" if asked else "scheduled",

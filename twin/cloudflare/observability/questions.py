@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ from twin.cloudflare.errors import ApiError, Json
 Asked = TypeVar("Asked")
 Kind = Literal["string", "number", "boolean"]
 Value = str | int | float | bool
+Positive = Annotated[float, msgspec.Meta(ge=1)]
 
 OPERATIONS = {
     "=": "eq",
@@ -103,7 +104,7 @@ class Parameters(Body, frozen=True):
     calculations: list[Calculation] = []
     group_bys: list[GroupBy] = []
     havings: list[Having] = []
-    limit: int | None = None
+    limit: Positive | None = None
     needle: Needle | None = None
     order_by: OrderBy | None = None
 
@@ -115,12 +116,12 @@ class Query(Body, frozen=True):
     timeframe: Span
     view: str = "calculations"
     parameters: Parameters | None = None
-    limit: float | None = None
+    limit: Positive | None = None
     offset: str | None = None
     offset_direction: Literal["next", "prev"] = "next"
     dry: bool = False
     ignore_series: bool = False
-    granularity: float | None = None
+    granularity: Positive | None = None
     chart_type: str = "timeseries_and_aggregate"
     compare: bool = False
 
@@ -134,7 +135,7 @@ class Keys(Body, frozen=True):
     filters: list[Filter] = []
     needle: Needle | None = None
     key_needle: Needle | None = None
-    limit: float = 100
+    limit: Positive = 100
 
 
 class Values(Body, frozen=True):
@@ -146,7 +147,7 @@ class Values(Body, frozen=True):
     datasets: list[str]
     filters: list[Filter] = []
     needle: Needle | None = None
-    limit: float = 50
+    limit: Positive = 50
 
 
 def read(body: Json, into: type[Asked]) -> Asked:

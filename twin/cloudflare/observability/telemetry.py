@@ -56,7 +56,7 @@ def _check(query: questions.Query) -> None:
 def _answer(database: sqlite3.Connection, query: questions.Query, where: Sql) -> Json:
     """Return what the view asks for, with statistics."""
     begun = time.perf_counter()
-    buckets = max(1, int(query.granularity or BUCKETS))
+    buckets = int(min(query.granularity or BUCKETS, MOST))
     result: Json = {}
     if query.view == "calculations":
         result["calculations"] = calculate(database, query, where, buckets)
@@ -94,7 +94,7 @@ _REQUEST = """json_extract(event, '$."$metadata"."requestId"')"""
 
 def _limit(query: questions.Query) -> int:
     asked = query.limit or (query.parameters.limit if query.parameters else None) or DEFAULT
-    return min(int(asked), MOST)
+    return int(min(asked, MOST))
 
 
 def _series(database: sqlite3.Connection, query: questions.Query, where: Sql, buckets: int) -> list[Json]:
@@ -184,7 +184,7 @@ async def keys(request: web.Request) -> web.Response:
 
     found = _fields(await request.app[LEDGER].read(look))
     rows = [{"key": key, "type": kind, "lastSeenAt": at} for key, (kind, at) in sorted(found.items())]
-    return ok([row for row in rows if _named(str(row["key"]), asked.key_needle)][: int(asked.limit)])
+    return ok([row for row in rows if _named(str(row["key"]), asked.key_needle)][: int(min(asked.limit, _LOOKED_AT))])
 
 
 def _named(key: str, needle: questions.Needle | None) -> bool:
@@ -204,7 +204,7 @@ async def values(request: web.Request) -> web.Response:
         text = f"select json_extract(event, ?) from events where {where[0]} and json_type(event, ?) not in ({_NONE})"
         at = path(asked.key)
         text += " group by 1 order by count(*) desc limit ?"
-        return [row[0] for row in database.execute(text, [at, *where[1], at, int(asked.limit)])]
+        return [row[0] for row in database.execute(text, [at, *where[1], at, int(min(asked.limit, _LOOKED_AT))])]
 
     found = await request.app[LEDGER].read(look)
     if asked.type == "boolean":

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.twin import serving
+from tests.twin.cloudflare.access.test_tokens import EVERY_ZONE, WHOLE_ACCOUNT, asks, made, policy
 from tests.twin.cloudflare.observability.conftest import CRON
 from tests.twin.running import eventually
 
 if TYPE_CHECKING:
+    from tests.twin.cloudflare.conftest import Plane
     from tests.twin.cloudflare.observability.conftest import Watched
 
 pytestmark = pytest.mark.twin
@@ -160,6 +163,11 @@ ARGUMENTS = 'error parsing args for "workersInvocationsAdaptive"'
             "sum { errors }",
             f"{ARGUMENTS}: filter: date_geq: date format should be '2006-01-02'",
         ),
+        (
+            'limit: 1, filter: {datetime_lt: "soon"}',
+            "sum { errors }",
+            f"{ARGUMENTS}: filter: datetime_lt: time format should be RFC 3339",
+        ),
         ("limit: 10001", "sum { errors }", "limit must be positive number and not greater than 10000"),
         (
             'limit: 1, filter: {datetime_geq: "2020-01-01T00:00:00Z"}',
@@ -189,7 +197,31 @@ def test_what_is_not_ours_and_what_is_too_wide(watched: Watched) -> None:
     wide = watched.graphql(WORKERS, a=watched.account, s="x", to=instant(), **{"from": instant(days=8)})
     assert wide["errors"][0]["message"].startswith("query time range is too large")
     assert wide["errors"][0]["path"] == ["viewer", "accounts", "0", "workersInvocationsAdaptive"]
+    assert watched.api.post("graphql", json={"query": WORKERS, "variables": [1]}).json()["errors"][0]["message"] == (
+        "variables: not an object"
+    )
     assert "Syntax Error" in watched.graphql("{ viewer {")["errors"][0]["message"]
+
+
+def test_a_token_sees_what_it_may(plane: Plane) -> None:
+    """Account Analytics opens the account, Analytics its zone; neither opens a tail."""
+    account = ACCOUNT % (serving.ACCOUNT, "accountTag")
+    zone = f'{{ viewer {{ zones(filter: {{zoneTag: "{plane.zone}"}}) {{ zoneTag }} }} }}'
+    on_account = made(plane, policy(WHOLE_ACCOUNT, "Account Analytics Read"))
+    on_zone = made(plane, policy(EVERY_ZONE, "Analytics Read"))
+    expected = (
+        (on_account, (None, f"zones [{plane.zone}] are not authorized")),
+        (on_zone, ("not authorized for that account", None)),
+    )
+    for token, sees in expected:
+        headers = {"Authorization": f"Bearer {token['value']}"}
+        answers = [
+            plane.http.post("graphql", json={"query": query}, headers=headers).json() for query in (account, zone)
+        ]
+        assert tuple(answer["errors"] and answer["errors"][0]["message"] for answer in answers) == sees
+        for method, path in (("POST", "tails"), ("DELETE", "tails/x")):
+            refused = asks(plane, token, method, f"{plane.account}/workers/scripts/api/{path}")
+            assert refused == (403, 10000, "Authentication error")
 
 
 def test_the_schema_tells_its_names(watched: Watched) -> None:

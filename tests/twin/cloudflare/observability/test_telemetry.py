@@ -63,6 +63,7 @@ def test_events_are_the_workers_own_lines(logs: Watched) -> None:
     assert 200 <= slow["$workers"]["wallTimeMs"] < 5000
     assert slow["$metadata"]["statusCode"] == 200
     (beat,) = (e for e in told["events"] if str(e["source"].get("message")).startswith("beat"))
+    assert len({event["$metadata"]["requestId"] for event in told["events"]}) == 7
     assert (beat["$workers"]["eventType"], beat["$metadata"]["level"]) == ("scheduled", "warn")
     assert {"key": "user.id", "type": "number"} in told["fields"]
     assert sum(part["data"][0]["count"] for part in told["series"]) == 18
@@ -231,6 +232,7 @@ def test_a_worker_without_observability_logs_nothing_that_is_kept(watched: Watch
         ({"view": "events", "parameters": {"filters": [leaf("a", "gt", "x", "number")]}}, 400, "'x' is no number"),
         ({"view": "events", "parameters": {"filters": [leaf("a", "regex", "(")]}}, 400, "Invalid regular expression"),
         ({"view": "events", "parameters": {"filters": [leaf("a", "regex", "(?=x)")]}}, 400, "RE2 has no lookaround"),
+        ({"view": "events", "parameters": {}, "limit": -1}, 400, "Expected `float` >= 1.0 - at `$.limit`"),
         ({"view": "events", "parameters": {"filters": 3}}, 400, "`$.parameters.filters`"),
         ({"view": "events", "parameters": {}, "timeframe": {"from": 2, "to": 1}}, 400, "'from' must be earlier"),
     ],

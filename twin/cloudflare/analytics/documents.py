@@ -1,17 +1,13 @@
-"""Answer GraphQL analytics: not in the API's envelope, and errors come with HTTP 200.
+"""Read a GraphQL query as Cloudflare does: its own words for what is wrong, types of variables not looked at.
 
-Sources: Cloudflare's documentation of the GraphQL API (error responses, limits), read 2026-11-23; texts of parse
-errors as public code quotes them, read 2026-11-28. Types of variables are not checked, as there: `string!` and
-`String!` both pass.
+Source: texts of parse errors as public code quotes them, read 2026-11-28. `string!` and `String!` both pass, as there.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
 from graphql import (
     BooleanValueNode,
     DocumentNode,
@@ -47,12 +43,7 @@ from graphql import (
     visit,
 )
 
-from twin.cloudflare.access.trail import TOKEN
-from twin.cloudflare.errors import read
-from twin.cloudflare.observability.schema import Context, schema
-from twin.cloudflare.observability.traffic import LEDGER
-from twin.cloudflare.store import store_of
-from twin.route import Route
+from twin.cloudflare.analytics.schema import Context, schema
 
 if TYPE_CHECKING:
     from graphql import (
@@ -160,6 +151,9 @@ def _prepared(body: Json) -> DocumentNode:
     """Parse a query, put the variables in, check it against the schema; the first thing wrong is raised."""
     document = parse(str(body.get("query") or ""))
     given = body.get("variables") or {}
+    if not isinstance(given, dict):
+        message = "variables: not an object"
+        raise GraphQLError(message)
     for operation in document.definitions:
         if isinstance(operation, OperationDefinitionNode):
             for one in operation.variable_definitions or ():
@@ -182,32 +176,13 @@ def _without_variables(definition: DefinitionNode) -> DefinitionNode:
     )
 
 
-async def post(request: web.Request) -> web.Response:
-    """Answer a query over `workersInvocationsAdaptive` and `httpRequestsAdaptiveGroups`, grouped as it asks."""
-    body = await read(request)
+async def answer(body: Json, context: Context) -> tuple[Json | None, list[GraphQLError]]:
+    """Return a query's data, None when anything is wrong, and what is."""
     try:
         document = _prepared(body)
     except GraphQLError as error:
         error.extensions = {"code": "parser"}
-        return _answer(None, [error])
-    context = Context(store_of(request), request.app[LEDGER], request[TOKEN])
+        return None, [error]
     done = execute(schema(), document, context_value=context, operation_name=body.get("operationName"))
     result = await done if isawaitable(done) else done
-    return _answer(result.data, result.errors)
-
-
-def _answer(data: Json | None, errors: list[GraphQLError] | None) -> web.Response:
-    """Return data and errors as the provider does: `errors` is null or a list, a path is made of texts."""
-    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    told = [
-        {
-            "message": error.message,
-            "path": [str(part) for part in error.path] if error.path else None,
-            "extensions": {"timestamp": when, **(error.extensions or {})},
-        }
-        for error in errors or ()
-    ]
-    return web.json_response({"data": None if told else data, "errors": told or None})
-
-
-ROUTES = (Route("POST", "/graphql", post, "documentation; errors as quoted in public code", "2026-11-28"),)
+    return (None if result.errors else result.data), list(result.errors or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -25,15 +26,15 @@ from graphql import (
 )
 
 from twin.cloudflare.access import door, permissions
-from twin.cloudflare.observability import selection
-from twin.cloudflare.observability.datasets import WORKERS, ZONE
+from twin.cloudflare.analytics import selection
+from twin.cloudflare.analytics.datasets import WORKERS, ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graphql import GraphQLResolveInfo, ValueNode
 
-    from twin.cloudflare.observability.datasets import Column, Dataset
+    from twin.cloudflare.analytics.datasets import Column, Dataset
     from twin.cloudflare.observability.ledger import Ledger
     from twin.cloudflare.store import Store
 
@@ -60,11 +61,21 @@ def _date(node: ValueNode, _: object = None) -> str:
     return text
 
 
+def _time(node: ValueNode, _: object = None) -> str:
+    text = _text(node)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        message = "time format should be RFC 3339"  # unconfirmed
+        raise GraphQLError(message, node) from None
+    return text
+
+
 SCALARS = {
     name: GraphQLScalarType(name, parse_value=float, parse_literal=_number) for name in ("uint16", "uint64", "float64")
 }
-SCALARS |= {name: GraphQLScalarType(name, parse_value=str, parse_literal=_text) for name in ("string", "Time")}
-SCALARS["Date"] = GraphQLScalarType("Date", parse_value=str, parse_literal=_date)
+_TEXTS = {"string": _text, "Date": _date, "Time": _time}
+SCALARS |= {name: GraphQLScalarType(name, parse_value=str, parse_literal=read) for name, read in _TEXTS.items()}
 
 
 @dataclass(frozen=True)
