@@ -1,1 +1,1 @@
-"""Answer GraphQL analytics from the ledger of `twin.cloudflare.observability`; `calls` alone is imported at the start."""
+"""Answer GraphQL analytics from `twin.cloudflare.observability`'s ledger; only `calls` is imported at the start."""
