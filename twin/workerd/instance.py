@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _START_LIMIT = 15.0
 _DRAIN_LIMIT = 30.0
+_LAST_WORDS = 0.1  # seconds in which it tells of its last requests (tail.js)
 _POLL = 0.002
 _CPU_OF_PROCESS = 2  # clock_getcpuclockid(3) of the GNU C library: all threads of one process
 _LARGEST_LINE = 128 << 10  # Cloudflare's limit of all request headers together
@@ -95,6 +96,7 @@ class Instance:
             async with asyncio.timeout(_DRAIN_LIMIT):
                 while self.busy:  # noqa: ASYNC110 - the counter is touched by every request, an event would cost more
                     await asyncio.sleep(0.05)
+                await asyncio.sleep(_LAST_WORDS)
         except TimeoutError:
             pass
         finally:
