@@ -20,15 +20,16 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from twin.shield.gate import VISITOR, Gate, visitor
 from twin.world import Handled, SiteTarget, UnrunnableError, WorkerTarget
 
 if TYPE_CHECKING:
+    from twin.shield.gate import Passage
     from twin.workerd.fleet import Fleet
     from twin.workerd.instance import Instance
     from twin.world import Asset, Routing, Traffic
 
 _COLO = "TWN"
-_LOOPBACK = "127.0.0.1"
 _SMALL = 64 << 10  # bytes: a body up to this size is passed on in one piece
 _OVERRIDES = "Cloudflare-Workers-Version-Overrides"
 _AFFINITY = "Cloudflare-Workers-Version-Key"
@@ -45,13 +46,17 @@ _log = logging.getLogger("twin.edge")
 
 
 class Edge:
-    """The way from a host name to what serves it. `counts` are answers by script or site, version and status."""
+    """The way from a host name to what serves it, past the gate that the rules of its zone are.
+
+    `counts` are answers by script or site, version and status.
+    """
 
     def __init__(self, routing: Routing, fleet: Fleet, traffic: Traffic) -> None:
         self.counts: Counter[tuple[str, str, int]] = Counter()
         self._routing = routing
         self._fleet = fleet
         self._traffic = traffic
+        self.gate = Gate(routing)
 
     def app(self) -> web.Application:
         """Return the server's application."""
@@ -66,15 +71,21 @@ class Edge:
         host = request.host.partition(":")[0].lower()
         if request.path.startswith("/cdn-cgi/"):
             return _own(host, request, ray)
-        target = self._routing.target(host, request.path)
-        if isinstance(target, WorkerTarget):
-            return await self._by_version(request, target.script, target.split, ray)
         begun = time.perf_counter()
+        passage = self.gate.passage(request, host)
+        stopped = passage.stopped()
+        target = self._routing.target(host, request.path) if stopped is None else None
+        if isinstance(target, WorkerTarget):
+            passage.reached_origin()
+            return await self._by_version(request, target.script, target.split, ray)
         seen = _seen(request, ray)
-        answer = self._asset(request, target) if target is not None else _error(530, 1016)
+        if stopped is not None:
+            answer, seen.outcome = stopped
+        else:
+            answer = self._asset(request, target, passage) if target is not None else _error(530, 1016)
         answer.headers["cf-ray"] = ray
         if target is None:
-            seen.outcome = "unknown host"
+            seen.outcome = "unknown host" if stopped is None else seen.outcome
         else:
             seen.service, seen.version, seen.site = target.project, target.deployment, True
         seen.wall = seen.first = time.perf_counter() - begun
@@ -140,10 +151,10 @@ class Edge:
         asset = self._routing.static(script, version, path, navigates=navigates, bound=False)
         return None if asset is None else file(request, asset)
 
-    def _asset(self, request: web.Request, site: SiteTarget) -> web.Response:
+    def _asset(self, request: web.Request, site: SiteTarget, passage: Passage) -> web.Response:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"allow": "GET, HEAD"})
-        return file(request, self._routing.asset(site, request.rel_url.raw_path))
+        return file(request, passage.cached(lambda: self._routing.asset(site, request.rel_url.raw_path)))
 
     def _note(self, seen: Handled, answer: web.StreamResponse | None) -> None:
         """Count and record a request; without an answer the visitor went away."""
@@ -165,7 +176,7 @@ def _seen(request: web.Request, ray: str) -> Handled:
         method=request.method,
         host=request.host,
         path=request.raw_path,
-        visitor=request.remote or _LOOPBACK,
+        visitor=visitor(request),
         headers=request.headers,
     )
 
@@ -205,6 +216,7 @@ def pick(script: str, split: tuple[tuple[str, float], ...], request: web.Request
 async def _forward(request: web.Request, instance: Instance, seen: Handled, begun: float) -> web.StreamResponse:
     """Pass one request to a running version, return its answer; note Cloudflare's word for how it went."""
     headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
+    headers.popall(VISITOR, None)
     remote = seen.visitor
     headers.update(
         {

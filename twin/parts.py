@@ -107,6 +107,7 @@ class Parts:
             earliest_point=cluster.earliest_point,
             latest_point=cluster.latest_point,
             fire_cron=self._fire_quietly,
+            purge=self._purge,
             database_url=self._database.inside,
         )
 
@@ -187,6 +188,9 @@ class Parts:
             fired.wall, fired.cpu = time.perf_counter() - begun, instance.cpu() - used
             self._traffic.handled(fired)
         return outcome
+
+    def _purge(self, zone: str, wanted: dict[str, Any]) -> int:
+        return self._edge.gate.cache.purge(zone, wanted)
 
     async def _fire_quietly(self, script: str, cron: str) -> None:
         await self._fire(script, cron)

@@ -70,6 +70,19 @@ class Asset:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What guards a zone: the rules of each phase as the API keeps them, and whether its cache is left out.
+
+    They are other than before only when `revision` is.
+    """
+
+    zone: str
+    revision: int
+    phases: dict[str, list[dict[str, Any]]]
+    development: bool = False
+
+
 class UnrunnableError(Exception):
     """A version cannot be started: raised by `Engines.switch`, its text is the runtime's. The API answers 10021."""
 
@@ -120,6 +133,9 @@ class Routing(Protocol):
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
         """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
 
+    def rules(self, host: str) -> Rules | None:
+        """Return what guards the zone that this host lies in, None when it lies in none."""
+
     def live(self, script: str) -> tuple[tuple[str, float], ...]:
         """Return version ids and percentages of the script's newest deployment; empty when it has none."""
 
@@ -150,6 +166,7 @@ class Engines:
     `prove` starts a version (script, id) without traffic and returns the milliseconds that took.
     `recover` starts a point-in-time recovery of the database to a Unix second and returns at once; `database_state`
     says how far it is: "running", "recovering", "failed: <text>", "stopped".
+    `purge` forgets what the edge keeps of a zone, by its name and what was asked, and says how many answers that were.
     `restrict` sets the addresses (CIDR) that may connect to the database; it cuts connections of all others.
     """
 
@@ -161,6 +178,7 @@ class Engines:
     latest_point: Callable[[], float | None]
     fire_cron: Callable[[str, str], Awaitable[None]]
     prove: Callable[[str, str], Awaitable[float]]
+    purge: Callable[[str, dict[str, Any]], int]
     database_url: str = ""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ class Noted:
     proven: list[tuple[str, str]] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
     restricted: list[tuple[str, ...]] = field(default_factory=list)
+    purged: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     state: str = "running"
     earliest: float | None = 1_700_000_000.0
     unrunnable: str = ""
@@ -57,6 +58,10 @@ class Noted:
         async def restrict(cidrs: tuple[str, ...]) -> None:
             self.restricted.append(cidrs)
 
+        def purge(zone: str, wanted: dict[str, Any]) -> int:
+            self.purged.append((zone, wanted))
+            return 0
+
         async def fire(script: str, cron: str) -> None:
             raise AssertionError(script, cron)
 
@@ -69,6 +74,7 @@ class Noted:
             earliest_point=lambda: self.earliest,
             latest_point=lambda: None,
             fire_cron=fire,
+            purge=purge,
             database_url=database_url,
         )
 

@@ -27,6 +27,9 @@ class Records:
         """Return what was given."""
         return self._records
 
+    def rules(self, host: str) -> None:
+        """Guard nothing."""
+
     def live(self, script: str) -> tuple[tuple[str, float], ...]:
         """Know no script."""
         raise NotImplementedError(script)

@@ -67,6 +67,9 @@ class World:
         }
         return known.get(host)
 
+    def rules(self, host: str) -> None:
+        """Guard nothing."""
+
     def live(self, script: str) -> tuple[tuple[str, float], ...]:
         """Return the split."""
         return self.split if script == "api" else ()

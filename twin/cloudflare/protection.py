@@ -1,4 +1,6 @@
-"""Keep a zone's rulesets and settings: they are stored and read back; the edge does not act on them.
+"""Keep a zone's settings. The edge acts on `development_mode` (its cache is left out) and on no other.
+
+It has no TLS, so `always_use_https`, `ssl` and the like are only stored and read back.
 
 Codes and texts of refusals are not confirmed against the provider, except where a fact says so.
 """
@@ -7,25 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.collection import RECORDED, Collection, Rows
+from twin.cloudflare.collection import RECORDED
 from twin.cloudflare.errors import ApiError, Json, ok, read, required
-from twin.cloudflare.store import changed, now, object_id, store_of
+from twin.cloudflare.store import changed, now, store_of
 from twin.route import Route
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-PHASES = frozenset(
-    {
-        "http_request_firewall_custom",
-        "http_request_firewall_managed",
-        "http_ratelimit",
-        "http_request_cache_settings",
-        "http_request_dynamic_redirect",
-        "http_custom_errors",
-        "http_response_headers_transform",
-    }
-)
 SETTINGS: Json = {
     "always_use_https": "off",
     "automatic_https_rewrites": "on",
@@ -37,33 +28,7 @@ SETTINGS: Json = {
 }
 """What can be set, and what a new zone has."""
 
-
-def build_ruleset(sent: Json, rows: Rows, own: str) -> Json:
-    """Return a checked ruleset; a zone has one for each phase."""
-    required(sent, "name", "kind", "phase")
-    if sent["phase"] not in PHASES:
-        raise ApiError(400, 20023, f"unknown phase {sent['phase']!r}")
-    if any(row["phase"] == sent["phase"] and row["id"] != own for row in rows.values()):
-        raise ApiError(400, 20217, f"exceeded maximum number of zone rulesets for phase {sent['phase']}")
-    for rule in sent.get("rules") or []:
-        required(rule, "action", "expression")
-        if sent["phase"] == "http_ratelimit" and not rule.get("ratelimit"):
-            raise ApiError(400, 20120, "a rule of this phase needs ratelimit")
-    rules = [
-        {"id": object_id(), "version": "1", "ref": object_id(), "enabled": True} | rule
-        for rule in sent.get("rules") or []
-    ]
-    kept = {name: sent[name] for name in ("name", "kind", "phase")}
-    return {**kept, "description": sent.get("description", ""), "rules": rules, "version": "1", "last_updated": now()}
-
-
-RULESETS = Collection(
-    kind="ruleset",
-    path="/zones/{zone}/rulesets",
-    key="rulesets",
-    gone=(10001, "could not find ruleset"),
-    build=build_ruleset,
-)
+STORED = "kept, not applied: the edge of the twin has no TLS and acts on development_mode only"
 
 
 def setting(request: web.Request) -> Json:
@@ -89,7 +54,8 @@ async def patch_setting(request: web.Request) -> web.Response:
     zone = store_of(request).zone(request.match_info["zone"])
     zone.setdefault("settings", {})[now_is["id"]] = changed_to
     changed(request, f"setting {now_is['id']} changed")
-    return ok(changed_to)
+    acts = now_is["id"] == "development_mode"
+    return ok(changed_to, messages=[] if acts else [{"code": 501, "message": STORED}])
 
 
 async def get_dnssec(request: web.Request) -> web.Response:
@@ -116,7 +82,6 @@ async def delete_dnssec(request: web.Request) -> web.Response:
 
 
 ROUTES = (
-    *RULESETS.routes(),
     Route("GET", "/zones/{zone}/settings/{setting}", get_setting, RECORDED),
     Route("PATCH", "/zones/{zone}/settings/{setting}", patch_setting, RECORDED),
     Route("GET", "/zones/{zone}/dnssec", get_dnssec, RECORDED),

@@ -23,6 +23,7 @@ from twin.cloudflare.observability import traffic as observed
 from twin.cloudflare.pages import deployments as site_deployments
 from twin.cloudflare.pages import projects, uploads
 from twin.cloudflare.routing import StoredRouting
+from twin.cloudflare.rules import rulesets
 from twin.cloudflare.storage import buckets, hyperdrive, namespaces, objects, retention, values
 from twin.cloudflare.store import ENGINES, STORE, Store, store_of
 from twin.cloudflare.workers import assets, content, deployments, domains, identities, scripts, traffic, vault, versions
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *objects.ROUTES,
     *retention.ROUTES,
     *protection.ROUTES,
+    *rulesets.ROUTES,
     *catalogue.ROUTES,
     *healthchecks.ROUTES,
     *policies.ROUTES,
@@ -71,7 +73,8 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/dns_records", "records.py"),
     (r"/zones/[^/]+/workers", "workers/traffic.py"),
     (r"/zones/[^/]+/healthchecks", "alerting/healthchecks.py"),
-    (r"/zones/[^/]+/(rulesets|settings|dnssec)", "protection.py"),
+    (r"/zones/[^/]+/rulesets", "rules/rulesets.py"),
+    (r"/zones/[^/]+/(settings|dnssec)", "protection.py"),
     (r"/zones/[^/]+/(load_balancers|waiting_rooms)|/accounts/[^/]+/access", "catalogue.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twin.cloudflare.errors import ApiError, Json
 from twin.cloudflare.pages import projects, sites
 from twin.cloudflare.workers import assets, bindings, deployments, versions
-from twin.world import Asset, Module, Runnable, SiteTarget, WorkerTarget
+from twin.world import Asset, Module, Rules, Runnable, SiteTarget, WorkerTarget
 
 if TYPE_CHECKING:
     from twin.cloudflare.store import Store
@@ -68,6 +68,15 @@ class StoredRouting:
         """Return the target of a script that has a deployment."""
         split = self.live(script)
         return WorkerTarget(script, split) if split else None
+
+    def rules(self, host: str) -> Rules | None:
+        """Return what guards the zone that this host lies in."""
+        zone = self.store.zone_of(host)
+        if zone is None:
+            return None
+        phases = {row["phase"]: row["rules"] for row in zone.get("rulesets", {}).values()}
+        development = zone.get("settings", {}).get("development_mode", {}).get("value") == "on"
+        return Rules(zone["id"], self.store.revision, phases, development)
 
     def live(self, script: str) -> tuple[tuple[str, float], ...]:
         """Return version ids and percentages of the script's newest deployment."""

@@ -65,6 +65,7 @@ class Store:
         self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.values = KeyValues(home.state / "kv.sqlite")
         self.objects = Objects(home.state / "r2.sqlite", self.locks)
+        self.revision = 0  # grows with every change, so that what is made from the state can tell that it is old
         self.data: Json = {kind: {} for kind in EMPTY}
         if self.path.exists():
             self.data |= json.loads(self.path.read_text(encoding="utf-8"))
@@ -85,6 +86,7 @@ class Store:
 
     def save(self) -> None:
         """Write the state whole beside the old one, then rename: a kill leaves one or the other."""
+        self.revision += 1
         fresh = self.path.with_suffix(".new")
         fresh.touch(mode=0o600, exist_ok=True)
         fresh.write_text(json.dumps(self.data, separators=(",", ":")), encoding="utf-8")

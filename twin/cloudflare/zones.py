@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twin.cloudflare.access import door
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
-from twin.cloudflare.store import changed, store_of
+from twin.cloudflare.store import ENGINES, changed, store_of
 from twin.route import Route
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def post_purge(request: web.Request) -> web.Response:
-    """Forget what the edge keeps of a zone: of everything, or of files, tags, hosts or prefixes.
-
-    The twin's edge keeps nothing, so what was deployed is seen at once; the call is noted with what it named.
-    """
+    """Forget what the edge keeps of a zone: everything, or files, tags, hosts or prefixes."""
     zone, body = store_of(request).zone(request.match_info["zone"]), await read(request)
     named = [key for key in PURGED if body.get(key)]
     everything = body.get("purge_everything") is True
@@ -100,8 +97,12 @@ async def post_purge(request: web.Request) -> web.Response:
         raise ApiError(400, 1012, text)
     if named and (not isinstance(body[named[0]], list) or len(body[named[0]]) > MOST_PURGED):
         raise ApiError(400, 1134, f"{named[0]} must be a list of at most {MOST_PURGED}")
+    urls = [one.get("url") if isinstance(one, dict) else one for one in body.get("files") or []]
+    if not all(isinstance(url, str) for url in urls):
+        raise ApiError(400, 1134, "files must be addresses")
     what = "everything" if everything else f"{len(body[named[0]])} {named[0]}"
-    changed(request, f"cache of {zone['name']} purged: {what}")
+    gone = request.app[ENGINES].purge(zone["name"], body)
+    changed(request, f"cache of {zone['name']} purged: {what}, {gone} answers")
     return ok({"id": zone["id"]})
 
 

@@ -1,0 +1,1 @@
+"""Rulesets by the API, and what they do at the edge."""

@@ -1,0 +1,1 @@
+"""The rules of a zone at the edge, without an edge."""

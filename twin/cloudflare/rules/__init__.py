@@ -1,0 +1,1 @@
+"""Keep rulesets with their versions, and purge what they let the edge keep."""
