@@ -96,3 +96,26 @@ def required(content: Json, *names: str, code: int = 10021) -> None:
     for name in names:
         if content.get(name) in (None, ""):
             raise ApiError(400, code, f"{name} is required")
+
+
+KINDS: dict[type, str] = {bool: "true or false", dict: "an object", float: "a number", int: "a number", list: "a list"}
+
+
+def shaped(content: object, code: int = 10021, /, **kinds: type) -> Json:
+    """Return an object whose fields are of these kinds, where they are sent; 400 names the one that is not."""
+    if not isinstance(content, dict):
+        raise ApiError(400, code, "an object is expected")
+    for name, kind in kinds.items():
+        value = content.get(name)
+        wanted = int | float if kind in {int, float} else kind
+        if value is not None and (not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool)):
+            raise ApiError(400, code, f"{name} must be {KINDS.get(kind, 'a text')}")
+    return content
+
+
+def listed(content: Json, name: str, kind: type, code: int = 10021) -> list[Any]:
+    """Return a field that is a list of one kind of thing, empty when it is not sent; 400 otherwise."""
+    rows = shaped(content, code, **{name: list}).get(name) or []
+    if not all(isinstance(row, kind) for row in rows):
+        raise ApiError(400, code, f"{name} must be a list of {'objects' if kind is dict else 'texts'}")
+    return list(rows)

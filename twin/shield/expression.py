@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from twin.shield.visit import FIELDS, MAPS, Value, Visit
@@ -39,6 +40,7 @@ _OPERATORS: Final[dict[type, frozenset[str]]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def compiled(expression: str) -> Test:
     """Return the test that an expression is. MalformedError: it is none; UnknownError: the twin lacks a word of it."""
     reader = _Reader(split(expression))

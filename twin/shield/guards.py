@@ -23,6 +23,7 @@ RATES: Final = "http_ratelimit"
 CACHE: Final = "http_request_cache_settings"
 REDIRECTS: Final = "http_request_dynamic_redirect"
 CHALLENGES: Final = frozenset({"challenge", "js_challenge", "managed_challenge"})
+_MOVED: Final = 301
 _STANDING: Final = frozenset({"block", "log", *CHALLENGES})
 
 
@@ -73,7 +74,7 @@ def _firewall(phase: str, rule: Json) -> Guard:
     parameters = rule.get("action_parameters") or {}
     if rule["action"] != "skip":
         _only(parameters, "response")
-        return _plain(phase, rule, _STANDING, answer=parameters.get("response") or {})
+        return _plain(phase, rule, _STANDING, answer=_own_answer(parameters))
     _only(parameters, "ruleset", "phases")
     skips = {phase} if parameters.get("ruleset") == "current" else set()
     skips |= set(parameters.get("phases") or ())
@@ -81,6 +82,12 @@ def _firewall(phase: str, rule: Json) -> Guard:
         message = "a skip of nothing"
         raise UnknownError(message)
     return _plain(phase, rule, frozenset({"skip"}), skips=frozenset(skips))
+
+
+def _own_answer(parameters: Json) -> Json:
+    """Return the answer that a rule has of its own: status, content and its type."""
+    given = parameters.get("response") or {}
+    return {**given, "status_code": int(given["status_code"])} if given.get("status_code") else dict(given)
 
 
 def _rate(phase: str, rule: Json) -> Guard:
@@ -96,7 +103,7 @@ def _rate(phase: str, rule: Json) -> Guard:
         phase,
         rule,
         _STANDING,
-        answer=parameters.get("response") or {},
+        answer=_own_answer(parameters),
         limit=Limit(
             int(rate["requests_per_period"]), float(rate["period"]), float(rate.get("mitigation_timeout") or 0)
         ),
@@ -115,6 +122,7 @@ def _cached(phase: str, rule: Json) -> Guard:
     parameters = rule.get("action_parameters") or {}
     _only(parameters, "cache", "edge_ttl", "browser_ttl")
     _only(parameters.get("edge_ttl") or {}, "mode", "default", "status_code_ttl")
+    keeping([parameters])
     return _plain(phase, rule, frozenset({"set_cache_settings"}), keeping=parameters)
 
 
@@ -126,7 +134,10 @@ def _redirect(phase: str, rule: Json) -> Guard:
     if not target.get("value"):
         message = "target_url.expression"
         raise UnknownError(message)
-    return _plain(phase, rule, frozenset({"redirect"}), answer={**wanted, "target": target["value"]})
+    status = int(wanted.get("status_code") or _MOVED)
+    return _plain(
+        phase, rule, frozenset({"redirect"}), answer={**wanted, "status_code": status, "target": target["value"]}
+    )
 
 
 _BUILDERS: Final[dict[str, Callable[[str, Json], Guard]]] = {
@@ -147,6 +158,8 @@ def guards(phase: str, rules: list[Json]) -> tuple[tuple[Guard, ...], tuple[str,
                 made.append(guard(phase, rule))
             except (MalformedError, UnknownError) as error:
                 left.append(f"{phase} rule {rule.get('description') or rule['id']!r}: the twin does not know {error}")
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # parameters of another shape
+                left.append(f"{phase} rule {rule.get('description') or rule['id']!r}: cannot be read: {error!r}")
     return tuple(made), tuple(left)
 
 

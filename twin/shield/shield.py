@@ -132,7 +132,7 @@ def _refused(rule: Guard, wait: int) -> Stop:
     given = rule.answer
     kind = ("content-type", str(given.get("content_type") or "text/plain; charset=UTF-8"))
     return Stop(
-        int(given.get("status_code") or status),
+        given.get("status_code") or status,
         (("retry-after", str(wait)), kind) if wait else (kind,),
         given.get("content") or f"error code: {code}",
         rule.phase,
@@ -144,4 +144,4 @@ def _redirected(rule: Guard, visit: Visit) -> Stop:
     place = rule.answer["target"]
     if rule.answer.get("preserve_query_string") and visit.query:
         place += ("&" if "?" in place else "?") + visit.query
-    return Stop(int(rule.answer.get("status_code") or 301), (("location", place),), "", rule.phase, rule.id)
+    return Stop(rule.answer["status_code"], (("location", place),), "", rule.phase, rule.id)

@@ -9,11 +9,11 @@ import ipaddress
 import secrets
 import string
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twin.cloudflare.access import door, permissions
 from twin.cloudflare.access.trail import OPERATOR, TOKEN
-from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
+from twin.cloudflare.errors import ApiError, Json, listed, ok, page, read, required, shaped
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
@@ -62,11 +62,11 @@ def refuse_time(name: str) -> str:
 
 def check_condition(sent: Json) -> Json:
     """Return the condition of a token; only addresses can be one."""
-    condition: Json = sent.get("condition") or {}
-    bound = condition.get("request_ip") or {}
+    condition = shaped(sent.get("condition") or {}, 1004, request_ip=dict)
+    bound: Json = condition.get("request_ip") or {}
     if condition.keys() - {"request_ip"} or bound.keys() - {"in", "not_in"}:
         raise ApiError(400, 1004, "condition may have request_ip with in and not_in, nothing else")
-    for address in [*bound.get("in", ()), *bound.get("not_in", ())]:
+    for address in [*listed(bound, "in", str, 1004), *listed(bound, "not_in", str, 1004)]:
         try:
             ipaddress.ip_network(address)
         except ValueError:
@@ -74,20 +74,21 @@ def check_condition(sent: Json) -> Json:
     return condition
 
 
-def check_policies(sent: object) -> list[Json]:
+def check_policies(sent: Json) -> list[Json]:
     """Return checked policies: what they allow or deny, and on what."""
-    if not isinstance(sent, list) or not sent:
+    policies = listed(sent, "policies", dict, 1004)
+    if not policies:
         raise ApiError(400, 1004, "policies must name at least one policy")
-    return [check_policy(policy) for policy in sent]
+    return [check_policy(policy) for policy in policies]
 
 
-def check_policy(policy: Any) -> Json:  # noqa: ANN401 - what was sent
+def check_policy(policy: Json) -> Json:
     """Return one checked policy."""
-    policy = policy if isinstance(policy, dict) else {}
+    shaped(policy, 1004, id=str, effect=str, resources=dict)
     if policy.get("effect") not in {"allow", "deny"}:
         raise ApiError(400, 1004, "effect must be allow or deny")
-    groups, resources = policy.get("permission_groups"), policy.get("resources")
-    if not groups or not isinstance(resources, dict) or not resources:
+    groups, resources = listed(policy, "permission_groups", dict, 1004), policy.get("resources")
+    if not groups or not resources:
         raise ApiError(400, 1004, "permission_groups and resources are required in a policy")
     for key, value in resources.items():
         inner = value.items() if isinstance(value, dict) else ((key, value),)
@@ -104,7 +105,7 @@ def check_policy(policy: Any) -> Json:  # noqa: ANN401 - what was sent
 def told(groups: Iterable[Json]) -> Iterable[Json]:
     """Yield permission groups with their names; 400 for an id that there is not."""
     for one in groups:
-        group = permissions.GROUPS.get(one.get("id", ""))
+        group = permissions.GROUPS.get(str(one.get("id", "")))
         if group is None:
             raise ApiError(400, 1004, f"Permission group {one.get('id')!r} is invalid")
         yield {"id": group.id, "name": group.name}
@@ -112,13 +113,14 @@ def told(groups: Iterable[Json]) -> Iterable[Json]:
 
 def build(sent: Json) -> Json:
     """Return what can be said of a token, checked."""
-    required(sent, "name", "policies", code=1004)
+    shaped(sent, 1004, name=str, status=str)
+    required(sent, "name", code=1004)
     if sent.get("status", "active") not in {"active", "disabled"}:
         raise ApiError(400, 1004, "status must be active or disabled")
     made: Json = {"name": sent["name"], "status": sent.get("status", "active"), "modified_on": now()}
     times = {name: instant(sent, name) for name in ("not_before", "expires_on")}
     made |= {name: when for name, when in times.items() if when is not None}
-    return made | {"policies": check_policies(sent["policies"]), "condition": check_condition(sent)}
+    return made | {"policies": check_policies(sent), "condition": check_condition(sent)}
 
 
 def find(request: web.Request) -> Json:

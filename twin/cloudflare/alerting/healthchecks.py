@@ -21,7 +21,7 @@ from aiohttp import web
 from twin.cloudflare.alerting import probe
 from twin.cloudflare.alerting.dispatch import DISPATCHER, Dispatcher, Event
 from twin.cloudflare.collection import Collection, Rows
-from twin.cloudflare.errors import ApiError, Json, ok, read, required
+from twin.cloudflare.errors import ApiError, Json, listed, ok, read, required, shaped
 from twin.cloudflare.store import STORE, changed, now
 from twin.route import Route
 
@@ -49,6 +49,11 @@ _LOOK: Final = 0.2  # seconds between looks at what is due
 
 def build(sent: Json, _rows: Rows, _own: str) -> Json:
     """Return a checked health check, whose status is unknown until it was performed."""
+    shaped(sent, 1002, name=str, address=str, type=str, http_config=dict, tcp_config=dict, suspended=bool)
+    how = shaped(sent.get("http_config") or {}, 1002, path=str, method=str, expected_body=str, header=dict)
+    listed(how, "expected_codes", str, 1002)
+    for name in how.get("header") or {}:
+        listed(how["header"], name, str, 1002)
     required(sent, "name", "address")
     if not re.fullmatch(r"[0-9A-Za-z_-]+", str(sent["name"])):
         raise ApiError(400, 1002, "name may have letters, digits, hyphens and underscores only")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.alerting.policies import ALERTING, POLICIES
-from twin.cloudflare.errors import ApiError, Json, ok, page, read_any, required
+from twin.cloudflare.errors import ApiError, Json, ok, page, read_any, required, shaped
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
@@ -110,6 +110,7 @@ async def post_silences(request: web.Request) -> web.Response:
     known = POLICIES.rows(request)
     made: list[Json] = []
     for sent in body:
+        shaped(sent, 17001, policy_id=str, start_time=str, end_time=str)
         required(sent, "policy_id", "start_time", "end_time", code=17001)
         found(known, sent["policy_id"], *POLICIES.gone)
         kept = {name: sent[name] for name in ("policy_id", "start_time", "end_time")}
@@ -133,6 +134,8 @@ async def put_silences(request: web.Request) -> web.Response:
     """Move the spans of silences: a list of `{id, start_time, end_time}`."""
     rows, body = silences(request), await sent_list(request)
     times = ("start_time", "end_time")
+    for sent in body:
+        shaped(sent, 17001, id=str, start_time=str, end_time=str)
     moved = [
         check(found(rows, sent.get("id", ""), *NO_SILENCE) | {k: sent[k] for k in times if k in sent}) for sent in body
     ]

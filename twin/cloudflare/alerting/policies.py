@@ -13,7 +13,7 @@ from yarl import URL
 
 from twin.cloudflare.alerting.dispatch import DISPATCHER, on_loopback
 from twin.cloudflare.collection import Collection, Rows
-from twin.cloudflare.errors import ApiError, Json, read, required
+from twin.cloudflare.errors import ApiError, Json, listed, read, required, shaped
 from twin.cloudflare.store import now, store_of
 from twin.route import Route
 
@@ -27,9 +27,14 @@ TYPES = frozenset(json.loads(Path(__file__).with_name("types.json").read_text(en
 
 def build_webhook(sent: Json, _rows: Rows, _own: str) -> Json:
     """Return a checked destination."""
+    shaped(sent, 17102, name=str, url=str, secret=str)
     required(sent, "name", "url")
     if not str(sent["url"]).startswith(("https://", "http://")):
         raise ApiError(400, 17102, "url must be an address")
+    try:
+        URL(sent["url"])
+    except ValueError:
+        raise ApiError(400, 17102, "url must be an address") from None
     return {"type": "generic", "secret": None, "last_success": None, "last_failure": None} | sent
 
 
@@ -46,10 +51,16 @@ def only_id(row: Json) -> Json:
 
 def build_policy(sent: Json, _rows: Rows, _own: str) -> Json:
     """Return a checked policy; what is not sent is left out, as an addition would be a difference for the provider."""
+    shaped(sent, 17000, name=str, alert_type=str, mechanisms=dict, filters=dict, enabled=bool, description=str)
     required(sent, "name", "alert_type", "mechanisms")
     if sent["alert_type"] not in TYPES:
         raise ApiError(400, 17000, f"alert_type {sent['alert_type']!r} is invalid")
-    if not any((sent["mechanisms"] or {}).values()):
+    for way in ("email", "webhooks", "pagerduty"):
+        for one in listed(sent["mechanisms"], way, dict, 17000):
+            required(shaped(one, 17000, id=str), "id", code=17000)
+    for name in sent.get("filters") or {}:
+        listed(sent["filters"], name, str, 17000)
+    if not any(sent["mechanisms"].values()):
         raise ApiError(400, 17000, "mechanisms must name somebody to tell")
     return {"enabled": True} | sent
 

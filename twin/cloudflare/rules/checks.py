@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twin.cloudflare.access.permissions import RULES
-from twin.cloudflare.errors import ApiError, Json, required
+from twin.cloudflare.errors import ApiError, Json, listed, required, shaped
 from twin.shield.expression import compiled
 from twin.shield.guards import FIREWALL, RATES, guards
 from twin.shield.words import LONGEST, MalformedError, UnknownError
@@ -39,6 +39,7 @@ def check_phase(phase: str) -> str:
 
 def check_rule(phase: str, rule: Json, at: int) -> None:
     """Refuse a rule by what is wrong with it; `at` is its place in the list."""
+    shaped(rule, action=str, expression=str, action_parameters=dict, ratelimit=dict, ref=str, enabled=bool)
     required(rule, "action", "expression")
     where = {"pointer": f"/rules/{at}/expression"}
     if rule["action"] not in _BY_PHASE[phase]:
@@ -61,7 +62,7 @@ def check_rule(phase: str, rule: Json, at: int) -> None:
 def _expressions(rule: Json) -> Iterable[tuple[str, str]]:
     yield "expression", rule["expression"]
     counting = (rule.get("ratelimit") or {}).get("counting_expression")
-    if counting:
+    if isinstance(counting, str) and counting:
         yield "counting_expression", counting
 
 
@@ -69,7 +70,8 @@ def _check_rate(rule: Json, at: int) -> None:
     rate, where = rule.get("ratelimit"), {"pointer": f"/rules/{at}/ratelimit"}
     if not rate:
         raise ApiError(400, 20120, "a rule of this phase needs ratelimit", source=where)
-    if "cf.colo.id" not in (rate.get("characteristics") or []):
+    shaped(rate, period=int, requests_per_period=int, mitigation_timeout=int, counting_expression=str)
+    if "cf.colo.id" not in listed(rate, "characteristics", str):
         raise ApiError(400, 20155, "characteristics must include cf.colo.id", source=where)
     if rate.get("period") not in PERIODS:
         allowed = ", ".join(map(str, PERIODS))

@@ -12,7 +12,7 @@ from aiohttp import web
 from twin.cloudflare.access import door
 from twin.cloudflare.access.permissions import RULES
 from twin.cloudflare.collection import RECORDED
-from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
+from twin.cloudflare.errors import ApiError, Json, listed, ok, page, read, required, shaped
 from twin.cloudflare.rules.checks import check_phase, check_rule, left_alone
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
@@ -89,13 +89,14 @@ def rule_of(phase: str, sent: Json, olds: list[Json], at: int) -> Json:
 
 def ruleset_of(sent: Json, old: Json | None) -> Json:
     """Return a checked ruleset; what is not sent stays, but rules, which are replaced whole."""
+    shaped(sent, name=str, kind=str, phase=str, description=str)
     base: Json = old or {"id": object_id(), "version": "0", "name": "default", "kind": "zone", "description": ""}
     made = base | {key: sent[key] for key in ("name", "kind", "phase", "description") if sent.get(key) is not None}
     if old is not None and (made["kind"], made["phase"]) != (old["kind"], old["phase"]):
         raise ApiError(400, 20024, "kind and phase of a ruleset cannot be changed")
     phase = check_phase(made["phase"])
     olds = old["rules"] if old else []
-    rules = [rule_of(phase, rule, olds, at) for at, rule in enumerate(sent.get("rules") or [])]
+    rules = [rule_of(phase, rule, olds, at) for at, rule in enumerate(listed(sent, "rules", dict))]
     return made | {"rules": rules, "version": str(int(base["version"]) + 1), "last_updated": now()}
 
 
@@ -168,6 +169,7 @@ async def put_entrypoint(request: web.Request) -> web.Response:
 
 def placed(rules: list[Json], rule: Json, position: Json) -> list[Json]:
     """Return the rules with one more, last or at `before`, `after` (rule ids) or `index` (from 1)."""
+    shaped(position, index=int, before=str, after=str)
     ids = [one["id"] for one in rules]
     index = len(rules)
     if "index" in position:
