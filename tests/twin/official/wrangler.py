@@ -7,8 +7,10 @@ else it names as dependencies serves local development, which the twin replaces.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from twin.pins import WORKERD, Package
 from twin.world import UnableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.twin.running import Running
@@ -102,20 +105,9 @@ class Wrangler:
     def run(self, *words: str, folder: Path | None = None, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command, however it ends."""
         return subprocess.run(
-            [self.program[0], "--no-warnings", self.program[1], *words],
+            self._words(*words),
             cwd=folder or self.home,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.home),
-                "NODE_PATH": self.modules,
-                "CI": "1",
-                "NO_COLOR": "1",
-                "WRANGLER_SEND_METRICS": "false",
-                "WRANGLER_HIDE_BANNER": "true",
-                "CLOUDFLARE_API_BASE_URL": self.twin.line["cloudflare"],
-                "CLOUDFLARE_API_TOKEN": self.twin.line["tokens"]["CLOUDFLARE_API_TOKEN"],
-                "CLOUDFLARE_ACCOUNT_ID": self.twin.line["account"],
-            },
+            env=self._environment(),
             input=given,
             capture_output=True,
             text=True,
@@ -123,6 +115,34 @@ class Wrangler:
             timeout=120,
             check=False,
         )
+
+    @contextmanager
+    def watches(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command that goes on until it is interrupted at the end of the block."""
+        with subprocess.Popen(
+            self._words(*words), cwd=self.home, env=self._environment(), stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.send_signal(signal.SIGINT)
+
+    def _words(self, *words: str) -> list[str | Path]:
+        return [self.program[0], "--no-warnings", self.program[1], *words]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "NODE_PATH": self.modules,
+            "CI": "1",
+            "NO_COLOR": "1",
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_HIDE_BANNER": "true",
+            "CLOUDFLARE_API_BASE_URL": self.twin.line["cloudflare"],
+            "CLOUDFLARE_API_TOKEN": self.twin.line["tokens"]["CLOUDFLARE_API_TOKEN"],
+            "CLOUDFLARE_ACCOUNT_ID": self.twin.line["account"],
+        }
 
     def sees(self, path: str) -> Any:  # noqa: ANN401 - the provider's JSON
         """Return the result of a GET below the account, None when there is nothing."""
