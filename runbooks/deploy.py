@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from runbooks.clients.account import Account
 from runbooks.clients.edge import asking_for
 from runbooks.engine.step import Book, NoUndo, Step
 from runbooks.steps.cloudflare.edge import any_version, plainly, serves, smoke_passes
@@ -28,6 +29,7 @@ from runbooks.steps.cloudflare.stages import (
     shift_traffic,
 )
 from runbooks.steps.cloudflare.workers import SHORT, given, released_by, route_traffic, uploaded_by
+from runbooks.steps.drift.doubles import see_doubles
 from runbooks.steps.pins import pin_release, read_pins
 from runbooks.steps.program import WAY_BACK, apply_program, preview_program
 from runbooks.steps.releases import quarantine, read_releases, record_verified
@@ -122,9 +124,11 @@ class Deploy:
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure."""
         way = self.at_once(facts) if facts.held is None else self.in_stages(facts, facts.held)
-        proofs = tuple(step.name for step in way if is_check(step.name))
+        stack, proofs = self.settings.stack, tuple(step.name for step in way if is_check(step.name))
+        account = Account(self.cloudflare.transport, stack.account, stack.zone)
         return (
             *way,
+            see_doubles(account, stack, after="apply", name="doubles"),
             record_verified(self.home, "api", version=self.released(facts), proofs=proofs, clock=self.clock),
         )
 
@@ -181,8 +185,7 @@ class Deploy:
         watch = Watch(
             edge=self.edge,
             api=api,
-            seconds=self.policy.bake_seconds,
-            percent=self.policy.error_rate_percent,
+            policy=self.policy,
             version=version,
             headers=asked,
             clock=self.clock,
@@ -210,7 +213,7 @@ class Deploy:
         """Return what takes the release back."""
         if not self.rolls_back(facts):
             return ()
-        version, back = self.released(facts), facts.back
+        version, back, again = self.released(facts), facts.back, self.command("rollback")
         look = see_way_back(
             version=version,
             back=back,
@@ -224,7 +227,6 @@ class Deploy:
         api = self.settings.stack.api
         route = route_traffic(self.cloudflare, self.worker, to=back, back_to=None, what="taken back", force=True)
         reason = "a check failed after the deploy of another release"
-        again = self.command("rollback")
         return (
             look,
             quarantine(self.home, "api", version=version, to=back, clock=self.clock),
@@ -236,10 +238,9 @@ class Deploy:
     def blameless(self, facts: Facts) -> Callable[[Sight], str]:
         """Return how to tell that it is the site whose check failed, not the API."""
         names = [step.name for step in self.steps(facts) if is_check(step.name) or step.name.startswith("traffic")]
-        first, last = names[0], names[-1]
 
         def why(sight: Sight) -> str:
-            if first in sight.results and last not in sight.results:
+            if names[0] in sight.results and names[-1] not in sight.results:
                 return ""
             return f"it is the site {self.settings.stack.web.host} that fails; the API was left as it is"
 
@@ -248,15 +249,14 @@ class Deploy:
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove that what was live before serves again."""
         version = given(facts.live[0]) if len(facts.live) == 1 else any_version
-        again = self.command("rollback")
-        api = self.settings.stack.api
+        again, api = self.command("rollback"), self.settings.stack.api
         return serves(self.edge, api, version=version, clock=self.clock, next_command=again, prefix="former ")
 
     def summary(self, facts: Facts) -> str:
         """Return one line for the operator."""
         count = "what has changed" if facts.changes is None else f"{len(facts.changes)} changes"
-        now = " + ".join(v[:SHORT] for v in facts.live) or "nothing yet"
-        text = f"{count} to {self.settings.name} ({self.settings.stack.api.host}); live now: {now}"
+        now, host = " + ".join(v[:SHORT] for v in facts.live) or "nothing yet", self.settings.stack.api.host
+        text = f"{count} to {self.settings.name} ({host}); live now: {now}"
         if facts.pinned:
             text += f". Traffic stays on {facts.pinned[:SHORT]}, which is pinned, until `invoke rollback --unpin`"
         return text

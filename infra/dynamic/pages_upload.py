@@ -6,7 +6,6 @@ Protocol: recorded from `wrangler pages deploy` 4.86 on 2026-11-23; cloudflare/w
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import mimetypes
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 
+from infra.dynamic import site_files
 from infra.dynamic.rest import Rest, attempts, connected
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Site:
     @property
     def digest(self) -> str:
         """Return the hash over all hashes, 40 hexadecimal digits like a commit's."""
-        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()[:40]
+        return site_files.digest(self.manifest)
 
     @property
     def message(self) -> str:

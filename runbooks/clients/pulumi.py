@@ -42,11 +42,15 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What one pass over the program did (or would do): outputs are None in a preview that can't know them."""
+    """What one pass over the program did (or would do): outputs are None in a preview that can't know them.
+
+    `ids` are those of every resource of the program, changed or not.
+    """
 
     changes: tuple[Change, ...]
     outputs: Outputs | None
     seconds: float
+    ids: tuple[str, ...] = ()
 
 
 class _Summary(msgspec.Struct, frozen=True):
@@ -125,7 +129,8 @@ class Pulumi:
             else:
                 changes, outputs = self._by_cli(failure, report, stderr, preview=preview)
         done = tuple(change for change in changes if change.action not in UNCHANGED)
-        return Applied(done, outputs, time.monotonic() - started)
+        ids = tuple(change.id for change in changes if change.id and change.action != "delete")
+        return Applied(done, outputs, time.monotonic() - started, ids)
 
     def _by_twin(
         self, failure: type[OpsError], report: Report, stderr: IO[bytes], *, preview: bool

@@ -1,15 +1,19 @@
-"""`invoke deploy`, `deploy.secrets`: what the repository declares, and the values that it does not hold."""
+"""`invoke deploy` and its kin: make the program real, its secrets too, and tell what differs from it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from invoke import task
 
-from runbooks.commands.frame import WRITING, Flags, play
+from runbooks.commands.frame import READING, WRITING, Flags, perform, play
 
 if TYPE_CHECKING:
     from invoke import Context
+
+    from runbooks.commands.frame.console import Console
+    from runbooks.model.errors import Exit
 
 
 @task(
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     auto_shortflags=False,
     help={**WRITING, "accept_quarantined": "Go on although a rollback has left exactly this content of the API."},
 )
-def deploy(
+def up(
     _context: Context,
     *,
     accept_quarantined: bool = False,
@@ -59,3 +63,31 @@ def secrets(
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     play("secrets", {}, flags)
+
+
+@task(help=READING, auto_shortflags=False)
+def drift(_context: Context, *, stack: str = "prod", json: bool = False) -> None:
+    """List what differs between the program, its state and the account, and who was the last to change it.
+
+    Changes nothing. Compares traffic, versions, schedules, settings, secrets by name, hosts, routes, records, rules,
+    the site's content, KV, R2, Hyperdrive, health checks and notification policies: a preview asks nobody for these.
+    Exit code 0: no drift; 1: something differs, or a part could not be read. Costs: a preview and some 25 requests.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.clients.account import Account
+        from runbooks.drift import Drift
+        from runbooks.model.errors import Exit
+        from runbooks.render.drift import lines
+
+        settings = console.settings
+        account = Account(console.cloudflare.transport, settings.stack.account, settings.stack.zone)
+        found = Drift(settings, console.cloudflare, account, console.pulumi, console.clock).look()
+        if console.flags.json:
+            console.print_json({"stack": settings.name, "drift": bool(found.differences), **asdict(found)})
+        else:
+            for line in lines(found.differences, unread=found.unread, notes=found.notes, stack=settings.name):
+                print(console.redact(line))  # noqa: T201 - the command's own output
+        return Exit.FAILED if found.differences or found.unread else Exit.DONE
+
+    perform(Flags(stack, json=json), work)

@@ -95,6 +95,7 @@ class Session:
             run=self.run,
             deadline=time.monotonic() + step.deadline,
             report=self._progress,
+            note=self.note,
             **seen,
         )
 

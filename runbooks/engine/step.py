@@ -68,6 +68,8 @@ class Sight:
     """Monotonic instant (seconds, `time.monotonic`) after which the step gives up."""
     report: Callable[[int, int], None] = lambda _done, _total: None
     """Progress of a long act: units done, units in all."""
+    note: Callable[[str], None] = lambda _text: None
+    """Show a line that matters and write it down."""
 
 
 Undo: TypeAlias = Callable[[Sight], Json]

@@ -53,7 +53,12 @@ class Program:
         applied = self.pulumi.holding(held).up(report)
         outputs = self._with_repetition(msgspec.to_builtins(applied.outputs))
         changes = [f"{change.action} {change.type} {change.name}" for change in applied.changes]
-        self.made = {"wanted": outputs["api_live_version"], "outputs": outputs, "changes": changes}  # type: ignore[dict-item] # a list of texts is JSON
+        self.made = {
+            "wanted": outputs["api_live_version"],
+            "outputs": outputs,
+            "changes": [*changes],
+            "ids": [*applied.ids],
+        }
         return self.made
 
     def _with_repetition(self, outputs: dict[str, Any]) -> dict[str, Any]:

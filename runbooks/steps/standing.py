@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runbooks.clients.cloudflare_secrets import root_of
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.workers import SHORT
 
@@ -58,6 +59,8 @@ def refuse_quarantined(
     """
     for version, run in releases.quarantined_by.items():
         seen = cloudflare.version(worker, version)
+        if seen is not None and root_of(seen) != version:  # it was uploaded again with other secrets
+            seen = cloudflare.version(worker, root_of(seen))
         if seen is not None and seen.annotations.message == message():
             text = (
                 f"{worker}: expected code that was not rolled back from, got that of version {version} "

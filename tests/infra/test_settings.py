@@ -12,7 +12,8 @@ import pytest
 from pulumi import runtime
 
 from infra import settings
-from infra.sources import build_module, hash_file, read_site
+from infra.dynamic.site_files import hash_file
+from infra.sources import build_module, read_site
 from infra.stack import Stack
 from tests.infra.conftest import read
 

@@ -162,7 +162,7 @@ def test_traffic_grows_by_stages(desk: Desk) -> None:
         *("apply", "site"),
         *("traffic at 0 %", *(f"{check} at 0 %" for check in checks)),
         *("traffic at 10 %", *(f"{check} at 10 %" for check in checks)),
-        *("traffic", *checks, "declare", "record"),
+        *("traffic", *checks, "declare", "doubles", "record"),
     ]
     asked = [headers.get("cloudflare-workers-version-overrides") for _, path, headers, _ in desk.stand_in.seen
              if path == "/api/horses"]  # fmt: skip

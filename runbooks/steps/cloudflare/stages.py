@@ -15,7 +15,7 @@ from runbooks.steps.cloudflare.workers import Traffic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.stack import Api
+    from infra.stack import Api, Release
     from runbooks.clients.edge import Edge
 
 WHOLE: Final = 100  # per cent
@@ -102,8 +102,7 @@ class Watch:
 
     edge: Edge
     api: Api
-    seconds: float
-    percent: float
+    policy: Release
     version: Callable[[Sight], str]
     headers: Headers
     clock: Clock
@@ -111,15 +110,15 @@ class Watch:
 
     def act(self, sight: Sight) -> Json:
         """Watch to the end. Raises NotSo as soon as more failed than may fail in all."""
-        pause = max(1 / PER_SECOND, self.seconds / MOST)
-        planned = max(int(self.seconds / pause), 1 + len(self.api.smoke))
+        pause = max(1 / PER_SECOND, self.policy.bake_seconds / MOST)
+        planned = max(int(self.policy.bake_seconds / pause), 1 + len(self.api.smoke))
         faults: list[str] = []
         asked, began = 0, time.monotonic()
         while asked < planned:
             faults += self.fault(asked, sight)[:1]
             asked += 1
             sight.report(asked, planned)
-            if len(faults) * 100 > self.percent * planned:
+            if len(faults) * 100 > self.policy.error_rate_percent * planned:
                 raise NotSo(self.told(faults, asked), next_command=self.next_command)
             time.sleep(max(0.0, began + asked * pause - time.monotonic()))
         return {"requests": asked, "failed": len(faults), "faults": [*faults[:SHOWN]]}
@@ -140,24 +139,26 @@ class Watch:
 
     def told(self, faults: list[str], asked: int) -> str:
         """Return the verdict in words."""
+        most, seconds = self.policy.error_rate_percent, self.policy.bake_seconds
         return (
-            f"{len(faults)} of {asked} requests failed, expected at most {self.percent:g} % over {self.seconds:g} s: "
+            f"{len(faults)} of {asked} requests failed, expected at most {most:g} % over {seconds:g} s: "
             f"{'; '.join(faults[:SHOWN])}"
         )
 
 
 def error_rate_stays_low(watch: Watch, *, name: str) -> Step:
     """Return the step that watches a release for some seconds and proves that few of its answers are wrong."""
-    seen: Evidence = {"at most per cent": watch.percent, "seconds": watch.seconds}
+    seconds, percent = watch.policy.bake_seconds, watch.policy.error_rate_percent
+    seen: Evidence = {"at most per cent": percent, "seconds": seconds}
     return Step(
         name=name,
-        title=f"watch it for {watch.seconds:g} s: at most {watch.percent:g} % of the answers may be wrong",
+        title=f"watch it for {seconds:g} s: at most {percent:g} % of the answers may be wrong",
         effect=Effect.READ,
         holds=lambda _sight: Yes(seen),
         act=watch.act,
         undo=NoUndo("it only reads"),
-        expect=watch.seconds,
-        deadline=watch.seconds * 2 + 60.0,
+        expect=seconds,
+        deadline=seconds * 2 + 60.0,
     )
 
 

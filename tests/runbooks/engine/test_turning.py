@@ -104,6 +104,22 @@ def test_what_follows_a_failed_proof_is_agreed_to(home: Path, world: World) -> N
     assert msgspec.convert(old, Plan).otherwise == ()
 
 
+def test_a_step_says_what_matters(home: Path, world: World) -> None:
+    """A line that a step notes is shown and stands in the journal, beside that step."""
+
+    def act(sight: Sight) -> Json:
+        sight.note("there are two of it")
+        return None
+
+    show = Watcher()
+    outcome = runner(home, show=show).run(
+        book(step("a", world), reading("look", act=act)), arguments={}, consent=AGREED
+    )
+    assert "note: there are two of it" in show.lines
+    noted = [entry for entry in entries_of(Folder(home), outcome.run) if entry.kind is Kind.NOTED]
+    assert [(entry.step, entry.payload) for entry in noted] == [("look", {"text": "there are two of it"})]
+
+
 def test_without_an_effect_nothing_is_taken_back(home: Path, world: World) -> None:
     """A proof that fails before anything took effect only fails."""
     made = book(reading("proof", act=fails), on_failure=lambda _facts: (step("back", world),))
