@@ -4,12 +4,11 @@ import pulumi
 
 from infra.alerts import Notifications
 from infra.api_worker import ApiWorker
-from infra.buckets import Buckets
 from infra.dns_zone import DnsZone, find_zone
-from infra.logpush import declare_logpush
 from infra.outputs import Outputs
 from infra.protection import ZoneProtection
 from infra.settings import load
+from infra.storage import Buckets, declare_logpush
 from infra.web_pages import WebPages
 
 settings = load()

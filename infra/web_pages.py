@@ -26,11 +26,7 @@ class WebPages(pulumi.ComponentResource):
             account_id=stack.account,
             name=stack.web.name,
             production_branch=stack.web.branch,
-            # Both, always: with one alone the provider creates the project, fails, and forgets it (v5.22).
-            deployment_configs={
-                "preview": {"fail_open": True, "env_vars": _texts(stack.web.variables)},
-                "production": {"fail_open": True, "env_vars": _texts(stack.web.variables)},
-            },
+            deployment_configs=_environments(stack.web.variables),
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # its deployments are what a rollback goes back to
         )
         self.content = PagesContent(
@@ -54,7 +50,17 @@ class WebPages(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _texts(
-    variables: dict[str, str],
-) -> dict[str, pulumi.Input[cloudflare.PagesProjectDeploymentConfigsProductionEnvVarsArgsDict]] | None:
-    return {name: {"type": "plain_text", "value": value} for name, value in variables.items()} or None
+def _environments(variables: dict[str, str]) -> cloudflare.PagesProjectDeploymentConfigsArgs:
+    """Return both, always: with one alone the provider creates the project, fails, and forgets it (v5.22)."""
+    preview = {
+        name: cloudflare.PagesProjectDeploymentConfigsPreviewEnvVarsArgs(type="plain_text", value=value)
+        for name, value in variables.items()
+    }
+    production = {
+        name: cloudflare.PagesProjectDeploymentConfigsProductionEnvVarsArgs(type="plain_text", value=value)
+        for name, value in variables.items()
+    }
+    return cloudflare.PagesProjectDeploymentConfigsArgs(
+        preview=cloudflare.PagesProjectDeploymentConfigsPreviewArgs(fail_open=True, env_vars=preview or None),
+        production=cloudflare.PagesProjectDeploymentConfigsProductionArgs(fail_open=True, env_vars=production or None),
+    )

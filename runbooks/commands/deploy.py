@@ -1,4 +1,4 @@
-"""`invoke deploy` and its kin: make the program real, its secrets too, and tell what differs from it."""
+"""`invoke deploy` and its kin: make the program real, its secrets too, take over what is there, tell what differs."""
 
 from __future__ import annotations
 
@@ -89,5 +89,25 @@ def drift(_context: Context, *, stack: str = "prod", json: bool = False) -> None
             for line in lines(found.differences, unread=found.unread, notes=found.notes, stack=settings.name):
                 print(console.redact(line))  # noqa: T201 - the command's own output
         return Exit.FAILED if found.differences or found.unread else Exit.DONE
+
+    perform(Flags(stack, json=json), work)
+
+
+@task(
+    name="import",
+    auto_shortflags=False,
+    help={**READING, "file": "Where to write it. Without it: Pulumi.<stack>.import.json beside the stack file."},
+)
+def import_(_context: Context, *, file: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Write down what the account has already of what the program declares, for `pulumi import --file`.
+
+    Changes nothing in the account: it looks for Workers, sites, records, buckets and all the others by name, says what
+    it has found and what not, and prints the command that takes it over. A file that exists is left as it is.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import adopting
+
+        return adopting.write_import(console, file=file)
 
     perform(Flags(stack, json=json), work)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from infra.shapes import SECRET_PREFIX
 from runbooks.clients import cloudflare, supabase
 from runbooks.clients.cloudflare import Cloudflare
 from runbooks.clients.edge import Edge
@@ -20,7 +21,7 @@ from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
 from runbooks.model.errors import Exit, NotSo, Refused
-from runbooks.model.settings import is_local, is_secret, load
+from runbooks.model.settings import is_local, is_secret, load, read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ def utc_now() -> datetime:
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without the providers' secrets: a drill breaks things, it must not hold a real key."""
+    """Return the environment without secrets: a drill breaks things, it must not hold a real key."""
     return {name: value for name, value in environ.items() if not is_secret(name)}
 
 
@@ -75,6 +76,8 @@ class Site:
 def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str) -> Site:
     """Return the way to the twin of this stack file. Raises Refused unless all of it is on this machine."""
     plain = without_secrets(environ)
+    names = read_stack(stack_file).api.secrets
+    plain |= {SECRET_PREFIX + name: f"made-up-for-a-drill-{name}" for name in names}
     settings = load(str(stack_file), root=root, environ=plain)
     postgres = Postgres(settings.require("EMS_DATABASE_URL"))
     _refuse_elsewhere(settings, postgres)

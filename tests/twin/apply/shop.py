@@ -80,6 +80,10 @@ class Shop:
         """Ask the edge."""
         return httpx.get(f"{self.twin['edge']}{path}", headers={"Host": host})
 
+    def plane(self, path: str) -> httpx.Response:
+        """Ask the twin itself, beside the provider's API."""
+        return httpx.get(self.twin["cloudflare"].removesuffix("/client/v4") + path)
+
     def ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - the provider's JSON
         """Call the API and return its result."""
         token = self.twin["tokens"]["CLOUDFLARE_API_TOKEN"]

@@ -26,9 +26,14 @@ NAMED: Resources = {
     "route": ("WorkersRoute", {"pattern": "example.com/*", "script": "api"}, {"depends_on": ["worker"]}),
     "site": ("PagesProject", {"name": "site", "productionBranch": "main"}, {}),
     "docs": ("PagesDomain", {"projectName": "site", "name": "docs.example.com"}, {"depends_on": ["site"]}),
+    "job": ("LogpushJob", {"name": "logs", "dataset": "workers_trace_events"}, {}),
+    "signed": ("ZoneDnssec", {"status": "active"}, {}),
+    "managed": ("Ruleset", {"kind": "zone", "name": "default", "phase": "http_request_firewall_managed"}, {}),
 }
+NAMED["job"][1]["destinationConf"] = {"$secret": "r2://logs/{DATE}?secret-access-key=k"}
+NAMED["managed"][1]["rules"] = [{"action": "execute", "expression": "true", "actionParameters": {"id": "e" * 32}}]
 NAMED["caa"][1]["data"] = {"flags": 0, "tag": "issue", "value": "ca.example.net"}
-for name in ("text", "caa", "route"):
+for name in ("text", "caa", "route", "signed", "managed"):
     NAMED[name][1]["zoneId"] = {"$zone": "example.com"}
 
 
@@ -38,18 +43,20 @@ def created(project: Project) -> Counter[str]:
     zone = next(iter(stored["zones"].values()))
     count = Counter({"workers": len(stored["workers"]), "projects": len(stored["pages"])})
     count["routes"] = len(zone["routes"])
+    count |= {"jobs": len(stored["logpush"]), "rulesets": len(zone["rulesets"]), zone["dnssec"]: 1}
     return count
 
 
 def test_lost_answers_are_looked_for_and_not_repeated(project: Project) -> None:
     """Creations whose answers were lost are found by what makes each unique: one POST for each resource."""
     paths = ("/workers/workers", "/namespaces", "/dns_records", "/routes", "/pages/projects", "/domains")
+    paths = (*paths, "/logpush/jobs", "/rulesets")
     project.api.cuts = [Cut("POST", path, times=2 if path == "/dns_records" else 1) for path in paths]
     done = project.apply(NAMED)
     assert done.code == 0, done.error
     assert [cut for cut in project.api.cuts if cut.times] == []
     posts = Counter(where.rpartition("/")[2] for _, where in project.api.sent("POST"))
-    one_each = dict.fromkeys(("workers", "namespaces", "routes", "projects", "domains"), 1)
+    one_each = dict.fromkeys(("workers", "namespaces", "routes", "projects", "domains", "jobs", "rulesets"), 1)
     assert posts == {**one_each, "dns_records": 2}
 
 
@@ -97,7 +104,8 @@ def test_killed_at_any_moment_the_next_one_finishes(project: Project) -> None:
         process.wait(10)
     done = project.apply({**release(), **NAMED})
     assert done.code == 0, done.error
-    assert created(project) == Counter({"workers": 1, "projects": 1, "routes": 1})
+    one_each = ("workers", "projects", "routes", "jobs", "rulesets", "active")
+    assert created(project) == Counter(dict.fromkeys(one_each, 1))
     assert set(project.apply({**release(), **NAMED}).actions.values()) == {"same"}
     stored = json.loads((project.folder / "twin" / "cloudflare.json").read_text())
     worker = next(iter(stored["workers"].values()))

@@ -1,17 +1,24 @@
-"""Declare the R2 buckets for backups and logs, and for how long they keep what."""
+"""Declare the R2 buckets, for how long they keep what, and the logs that Cloudflare pushes into one of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
 
 import pulumi
 import pulumi_cloudflare as cloudflare
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.settings import Settings
+    from infra.shapes import Logpush
     from infra.stack import Stack
 
-DAY = 86_400
+DAY: Final = 86_400
 """Seconds."""
+FIELDS: Final = ["Event", "EventTimestampMs", "EventType", "Exceptions", "Logs", "Outcome", "ScriptName"]
+"""Of the dataset workers_trace_events (developers.cloudflare.com/logs, log fields)."""
 
 
 class Buckets(pulumi.ComponentResource):
@@ -50,3 +57,31 @@ def _kept(prefix: str, days: int) -> cloudflare.R2BucketLifecycleRuleArgs:
         conditions=cloudflare.R2BucketLifecycleRuleConditionsArgs(prefix=prefix),
         delete_objects_transition=cloudflare.R2BucketLifecycleRuleDeleteObjectsTransitionArgs(condition=age),
     )
+
+
+def declare_logpush(
+    name: str, *, settings: Settings, logpush: Logpush, buckets: Mapping[str, pulumi.Input[str]]
+) -> cloudflare.LogpushJob:
+    """Declare the job. Its destination holds the bucket's keys, and is a secret as a whole."""
+    key_id = settings.require("EMS_LOGPUSH_ACCESS_KEY_ID", "the id of a key that may write the bucket of logs")
+    key = settings.require("EMS_LOGPUSH_SECRET_ACCESS_KEY", "the secret of that key")
+    account = settings.stack.account
+    where: pulumi.Output[str] = pulumi.Output.all(buckets[logpush.bucket], key_id, key).apply(
+        lambda found: _destination(logpush.prefix, account, *found)
+    )
+    return cloudflare.LogpushJob(
+        name,
+        account_id=account,
+        name=name,
+        dataset="workers_trace_events",
+        destination_conf=where,  # a secret, as its keys are
+        enabled=True,
+        output_options={"field_names": FIELDS},
+    )
+
+
+def _destination(prefix: str, account: str, bucket: str, key_id: str, key: str) -> str:
+    keys = urlencode(
+        {"account-id": account, "access-key-id": key_id, "secret-access-key": key}, quote_via=quote, safe=""
+    )
+    return f"r2://{bucket}/{prefix}/{{DATE}}?{keys}"
