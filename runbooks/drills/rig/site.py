@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import Outcome, Show
     from runbooks.engine.step import Book
     from runbooks.model.settings import Settings
+
+
+PROGRAM: Final = ("EMS_WEBHOOK_SECRET", "EMS_LOGPUSH_ACCESS_KEY_ID", "EMS_LOGPUSH_SECRET_ACCESS_KEY")
+"""What the program may want from the environment beside the providers' tokens."""
 
 
 def utc_now() -> datetime:
@@ -76,8 +80,8 @@ class Site:
 def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str) -> Site:
     """Return the way to the twin of this stack file. Raises Refused unless all of it is on this machine."""
     plain = without_secrets(environ)
-    names = read_stack(stack_file).api.secrets
-    plain |= {SECRET_PREFIX + name: f"made-up-for-a-drill-{name}" for name in names}
+    wanted = (*PROGRAM, *(SECRET_PREFIX + name for name in read_stack(stack_file).api.secrets))
+    plain |= {name: f"made-up-for-a-drill-{name}" for name in wanted}
     settings = load(str(stack_file), root=root, environ=plain)
     postgres = Postgres(settings.require("EMS_DATABASE_URL"))
     _refuse_elsewhere(settings, postgres)
