@@ -46,6 +46,12 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not is_secret(name)}
 
 
+def made_up(stack_file: Path) -> dict[str, str]:
+    """Return values for what the program and the Worker want from the environment."""
+    wanted = (*PROGRAM, *(SECRET_PREFIX + name for name in read_stack(stack_file).api.secrets))
+    return {name: f"made-up-for-a-drill-{name}" for name in wanted}
+
+
 @dataclass(frozen=True)
 class Site:
     """A stack's settings, its clients, and what runs books on it."""
@@ -79,9 +85,7 @@ class Site:
 
 def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str) -> Site:
     """Return the way to the twin of this stack file. Raises Refused unless all of it is on this machine."""
-    plain = without_secrets(environ)
-    wanted = (*PROGRAM, *(SECRET_PREFIX + name for name in read_stack(stack_file).api.secrets))
-    plain |= {name: f"made-up-for-a-drill-{name}" for name in wanted}
+    plain = without_secrets(environ) | made_up(stack_file)
     settings = load(str(stack_file), root=root, environ=plain)
     postgres = Postgres(settings.require("EMS_DATABASE_URL"))
     _refuse_elsewhere(settings, postgres)
