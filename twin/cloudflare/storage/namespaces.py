@@ -65,7 +65,7 @@ async def delete_namespace(request: web.Request) -> web.Response:
     del store.data["namespaces"][namespace["id"]]
     store.values.forget(namespace["id"])
     changed(request, f"KV namespace {namespace['title']} deleted")
-    return ok(None)
+    return ok({})
 
 
 KV = "/accounts/{account}/storage/kv/namespaces"

@@ -97,7 +97,7 @@ async def put(request: web.Request) -> web.Response:
         raise ApiError(refused.status, REFUSED, str(refused)) from None
     store.values.put(namespace, entry)
     request[EFFECT] = f"KV key {entry.name} written"
-    return ok(None)
+    return ok({})
 
 
 async def form(request: web.Request) -> dict[str, bytes]:
@@ -136,7 +136,7 @@ async def delete(request: web.Request) -> web.Response:
     name = key_of(request, "values")
     store.values.delete(namespace, name)
     request[EFFECT] = f"KV key {name} deleted"
-    return ok(None)
+    return ok({})
 
 
 async def listing(request: web.Request) -> web.Response:

@@ -127,7 +127,7 @@ def show_settings(worker: Json) -> Json:
         "compatibility_date": newest["compatibility_date"],
         "compatibility_flags": newest["compatibility_flags"],
         "limits": newest.get("limits", {}),
-        "placement": newest.get("placement", {}),
+        **({"placement": newest["placement"]} if newest.get("placement") else {}),
         "usage_model": newest["usage_model"],
         **show_script_settings(worker),
     }

@@ -143,9 +143,10 @@ def show(version: Json, *, whole: bool = True) -> Json:
 
 def show_resource(store: Store, version: Json, *, modules: bool) -> Json:
     """Return a version as `workers/workers/W/versions` shows it, module contents only when asked for."""
-    hidden = {"modules", "handlers", "etag", "service_worker"}
+    hidden = {"modules", "handlers", "etag", "service_worker", "assets"}
     view = {k: v for k, v in version.items() if k not in hidden}
     view["bindings"] = bindings.shown(version["bindings"])
+    view["urls"] = []  # no address of a single version is served
     view["startup_time_ms"] = version.get("startup_time_ms", 1)
     if modules:
         view["modules"] = [
