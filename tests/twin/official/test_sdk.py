@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,13 +20,14 @@ from cloudflare import (
 from tests.twin.official.calls import CASES, LACKING
 from tests.twin.official.sdk import CODE, Sdk, serving_sdk
 from twin.cloudflare.routes import ROUTES
+from twin.coverage import nameless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DONE = {f"{route.method} {route.path}" for route in ROUTES}
-NULL = {call for call in DONE if call.startswith("DELETE ")} | {"POST /pages/assets/upsert-hashes"}
-"""Calls whose answer may be null."""
+NULL = {"POST /pages/assets/upsert-hashes"}
+"""Calls whose answer may be null, beside those that delete."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sdk]:
 
 def test_every_call_has_a_case() -> None:
     """What COVERAGE.md lists as done has a case, or a reason why the client cannot make it; no case is left over."""
-    assert {*CASES, *LACKING} == DONE
+    assert {nameless(call) for call in (*CASES, *LACKING)} == {nameless(call) for call in DONE}
     assert CASES.keys().isdisjoint(LACKING)
 
 
@@ -49,7 +51,12 @@ def test_a_call_is_made_and_its_answer_is_as_typed(it: Sdk, call: str) -> None:
     told = CASES[call](it)
     pattern = re.compile(re.sub(r"{\w+(:[^}]*)?}", lambda m: ".+" if m[1] else "[^/]+", path))
     assert any(made == method and pattern.fullmatch(at) for made, at in it.calls), it.calls
-    assert told not in (None, [], {}) or call in NULL
+    assert told not in (None, [], {}) or call.startswith("DELETE ") or call in NULL
+
+
+def just_now() -> str:
+    """Return the time of a moment ago."""
+    return (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
 
 
 PAGED: dict[str, tuple[int, Callable[[Sdk], object], Callable[[Sdk], object]]] = {
@@ -82,7 +89,7 @@ PAGED: dict[str, tuple[int, Callable[[Sdk], object], Callable[[Sdk], object]]] =
     "cursors.after": (
         3,
         lambda it: it.record(),
-        lambda it: it.api.accounts.logs.audit.list(**it.a, since="2020-01-01", before="2100-01-01", limit=50),
+        lambda it: it.api.accounts.logs.audit.list(**it.a, since=just_now(), before="2100-01-01", limit=1),
     ),
 }
 """For each style of paging: how many more there shall be, what makes one (or all), and the list in small pages."""

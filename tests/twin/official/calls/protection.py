@@ -44,15 +44,48 @@ def room(it: Sdk) -> Any:  # noqa: ANN401 - the client's model
     return it.api.waiting_rooms.create(**it.z, **ROOM, name=it.fresh("room"))
 
 
+def rule(it: Sdk, method: str, **sent: Any) -> Any:  # noqa: ANN401 - the client's model
+    """Call something on the only rule of a new ruleset."""
+    made = ruleset(it)
+    (only,) = made.rules
+    return getattr(it.api.rulesets.rules, method)(only.id, **it.z, ruleset_id=made.id, **sent)
+
+
+def changed(it: Sdk) -> str:
+    """Make a ruleset of two versions and return its id."""
+    made = ruleset(it)
+    it.api.rulesets.rules.create(made.id, **it.z, **RULE | {"expression": "false"})
+    return made.id
+
+
+def of_phase(it: Sdk) -> dict[str, str]:
+    """Have a ruleset of two versions; return its phase and zone as arguments."""
+    changed(it)
+    return {"ruleset_phase": PHASE, **it.z}
+
+
+RULESET, ENTRY = "/zones/{zone}/rulesets/{ruleset}", "/zones/{zone}/rulesets/phases/{phase}/entrypoint"
 ROOM: dict[str, Any] = {"host": "shop.example.com", "new_users_per_minute": 200, "total_active_users": 200}
 CASES: dict[str, Callable[[Sdk], object]] = {
     "GET /zones/{zone}/rulesets": lambda it: ruleset(it) and list(it.api.rulesets.list(**it.z)),
     "POST /zones/{zone}/rulesets": ruleset,
-    "GET /zones/{zone}/rulesets/{id}": lambda it: it.api.rulesets.get(ruleset(it).id, **it.z),
-    "PUT /zones/{zone}/rulesets/{id}": lambda it: typed(
+    f"GET {RULESET}": lambda it: it.api.rulesets.get(ruleset(it).id, **it.z),
+    f"PUT {RULESET}": lambda it: typed(
         it.api.rulesets.update(ruleset(it).id, **it.z, name="own", kind="zone", phase=PHASE, rules=[])
     ),
-    "DELETE /zones/{zone}/rulesets/{id}": lambda it: it.api.rulesets.delete(ruleset(it).id, **it.z),
+    f"DELETE {RULESET}": lambda it: it.api.rulesets.delete(ruleset(it).id, **it.z),
+    f"POST {RULESET}/rules": lambda it: it.api.rulesets.rules.create(ruleset(it).id, **it.z, **RULE),
+    f"PATCH {RULESET}/rules/{{rule}}": lambda it: rule(it, "edit", **RULE | {"enabled": False}),
+    f"DELETE {RULESET}/rules/{{rule}}": lambda it: rule(it, "delete"),
+    f"GET {RULESET}/versions": lambda it: list(it.api.rulesets.versions.list(changed(it), **it.z)),
+    f"GET {RULESET}/versions/{{version}}": lambda it: it.api.rulesets.versions.get("1", ruleset_id=changed(it), **it.z),
+    f"DELETE {RULESET}/versions/{{version}}": lambda it: it.api.rulesets.versions.delete(
+        "1", ruleset_id=changed(it), **it.z
+    ),
+    f"GET {ENTRY}": lambda it: it.api.rulesets.phases.get(**of_phase(it)),
+    f"PUT {ENTRY}": lambda it: it.api.rulesets.phases.update(PHASE, **it.z, rules=[RULE]),
+    f"GET {ENTRY}/versions": lambda it: list(it.api.rulesets.phases.versions.list(**of_phase(it))),
+    f"GET {ENTRY}/versions/{{version}}": lambda it: it.api.rulesets.phases.versions.get("1", **of_phase(it)),
     "GET /zones/{zone}/healthchecks": lambda it: check(it) and list(it.api.healthchecks.list(**it.z)),
     "POST /zones/{zone}/healthchecks": check,
     "GET /zones/{zone}/healthchecks/{id}": lambda it: it.api.healthchecks.get(check(it).id, **it.z),
