@@ -176,11 +176,11 @@ async def post_resource(request: web.Request) -> web.Response:
 
 
 def again(version: Json) -> Json:
-    """Return the metadata that makes a copy of a version: its bindings inherited, its assets kept."""
+    """Return the metadata that makes a copy of the newest version: its bindings inherited, its assets kept."""
     keys = ("compatibility_date", "compatibility_flags", "usage_model", "limits", "placement")
     body: Json = {key: version[key] for key in keys if version.get(key)}
     body["body_part" if version.get("service_worker") else "main_module"] = version["main_module"]
-    inherited = [{"type": "inherit", "name": b["name"], "version_id": version["id"]} for b in version["bindings"]]
+    inherited = [{"type": "inherit", "name": b["name"]} for b in version["bindings"]]
     return body | {"bindings": inherited, "keep_assets": True}
 
 
