@@ -165,20 +165,14 @@ class Deploy:
 
     def checks(self, facts: Facts, stage: float) -> tuple[Step, ...]:
         """Return what proves the new release at this part of the traffic."""
-        api, version = self.settings.stack.api, self.released(facts)
+        api, version, failed = self.settings.stack.api, self.released(facts), self.after_failure(facts)
 
         def headers(sight: Sight) -> Mapping[str, str]:
             return asking_for(api.name, version(sight))
 
-        asked = headers if stage < WHOLE else plainly
+        asked, told = headers if stage < WHOLE else plainly, suffix(stage)
         proofs = serves(
-            self.edge,
-            api,
-            version=version,
-            clock=self.clock,
-            next_command=self.after_failure(facts),
-            headers=asked,
-            suffix=suffix(stage),
+            self.edge, api, version=version, clock=self.clock, next_command=failed, headers=asked, suffix=told
         )
         if not self.policy.bake_seconds:
             return proofs
@@ -187,11 +181,12 @@ class Deploy:
             api=api,
             policy=self.policy,
             version=version,
+            former=facts.held or facts.back,
             headers=asked,
             clock=self.clock,
-            next_command=self.after_failure(facts),
+            next_command=failed,
         )
-        return (*proofs, error_rate_stays_low(watch, name="watch" + suffix(stage)))
+        return (*proofs, error_rate_stays_low(watch, name="watch" + told))
 
     def site(self, facts: Facts) -> Step:
         """Return the step that proves the site, whose content the program has put live."""
@@ -248,8 +243,8 @@ class Deploy:
 
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove that what was live before serves again."""
-        version = given(facts.live[0]) if len(facts.live) == 1 else any_version
-        again, api = self.command("rollback"), self.settings.stack.api
+        version, again = given(facts.live[0]) if len(facts.live) == 1 else any_version, self.command("rollback")
+        api = self.settings.stack.api
         return serves(self.edge, api, version=version, clock=self.clock, next_command=again, prefix="former ")
 
     def summary(self, facts: Facts) -> str:

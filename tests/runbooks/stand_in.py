@@ -116,10 +116,11 @@ class StandIn:
     def serve(self, route: str) -> tuple[int, Any]:
         """Answer as any other route of the service does."""
         usual = 404 if route == "/api/nothing-here" else 200
-        if self.live in self.bad_after:
-            self.bad_after[self.live] -= 1
-            usual = usual if self.bad_after[self.live] >= 0 else 500
-        return self.bad_paths.get(self.live, self.failing_paths).get(route, usual), {"path": route}
+        live = self.live if self.deployments else ""
+        if live in self.bad_after:
+            self.bad_after[live] -= 1
+            usual = usual if self.bad_after[live] >= 0 else 500
+        return self.bad_paths.get(live, self.failing_paths).get(route, usual), {"path": route}
 
     def health(self) -> tuple[int, Any]:
         """Answer as the live version does."""

@@ -79,6 +79,12 @@ def any_version(_sight: Sight) -> None:
     """Accept whichever version answers: where traffic is split."""
 
 
+def of_stage(name: str) -> str:
+    """Return what a step's title says of its stage: "health at 10 %" is one of a release's stages."""
+    _, at, stage = name.partition(" at ")
+    return f", by the new release at {stage}" if at else ""
+
+
 def plainly(_sight: Sight) -> Mapping[str, str]:
     """Send nothing along: be a user."""
     return {}
@@ -141,7 +147,8 @@ def edge_answers(
             milliseconds.append(round(answer.milliseconds, 1))
         return [], {"version": wanted, "answers": in_a_row, "milliseconds": milliseconds}
 
-    return Proof(look, within, next_command).step(name, f"prove the health contract at {host}{contract.path}")
+    title = f"prove the health contract at {host}{contract.path}{of_stage(name)}"
+    return Proof(look, within, next_command).step(name, title)
 
 
 def smoke_passes(
@@ -160,7 +167,7 @@ def smoke_passes(
         faults = [fault for host, smoke in checks for fault in smoke_faults(edge.get(host, smoke.path, sent), smoke)]
         return faults, {"passed": [f"{host}{smoke.path} {smoke.status}" for host, smoke in checks]}
 
-    return Proof(look, within, next_command).step(name, f"pass {len(checks)} smoke checks")
+    return Proof(look, within, next_command).step(name, f"pass {len(checks)} smoke checks{of_stage(name)}")
 
 
 @dataclass

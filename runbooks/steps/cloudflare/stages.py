@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from runbooks.clients.cloudflare import Cloudflare, Share
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import NotSo, Unreachable
-from runbooks.steps.cloudflare.edge import Clock, Headers, health_faults, smoke_faults
+from runbooks.steps.cloudflare.edge import Clock, Headers, health_faults, of_stage, smoke_faults
 from runbooks.steps.cloudflare.workers import Traffic
 
 if TYPE_CHECKING:
@@ -98,18 +98,24 @@ def follow_program(
 
 @dataclass
 class Watch:
-    """Requests of the health path and the smoke checks for some seconds: what they saw of a release."""
+    """Requests of the health path and the smoke checks for some seconds: what they saw of a release.
+
+    `former` was live before: where the release is that same version there is nothing new to watch.
+    """
 
     edge: Edge
     api: Api
     policy: Release
     version: Callable[[Sight], str]
+    former: str | None
     headers: Headers
     clock: Clock
     next_command: str | None
 
     def act(self, sight: Sight) -> Json:
         """Watch to the end. Raises NotSo as soon as more failed than may fail in all."""
+        if self.version(sight) == self.former:
+            return {"requests": 0, "failed": 0, "faults": []}
         pause = max(1 / PER_SECOND, self.policy.bake_seconds / MOST)
         planned = max(int(self.policy.bake_seconds / pause), 1 + len(self.api.smoke))
         faults: list[str] = []
@@ -152,7 +158,7 @@ def error_rate_stays_low(watch: Watch, *, name: str) -> Step:
     seen: Evidence = {"at most per cent": percent, "seconds": seconds}
     return Step(
         name=name,
-        title=f"watch it for {seconds:g} s: at most {percent:g} % of the answers may be wrong",
+        title=f"watch for {seconds:g} s that at most {percent:g} % of the answers are wrong{of_stage(name)}",
         effect=Effect.READ,
         holds=lambda _sight: Yes(seen),
         act=watch.act,
