@@ -214,7 +214,7 @@ def _mapping(file: Path) -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:  # noqa: ANN401 - YAML holds anything; callers only read it
     """Return a document; a run reads the same stack file often, and parsing it takes a tenth of a second."""
-    return YAML(typ="safe").load(text)
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _plain(value: Any, file: Path, key: str) -> Any:  # noqa: ANN401 - YAML holds anything; typed right after

@@ -127,7 +127,7 @@ def _step(
 
 def _span(text: str, stack_file: Path) -> tuple[int, int]:
     """Return where the value of the pins begins and ends in the text, without comments after it."""
-    pins = _child(_child(YAML(typ="safe").compose(text), "config"), KEY)
+    pins = _child(_child(YAML(pure=True).compose(text), "config"), KEY)
     if pins is None:
         message = f"{stack_file}: {KEY} is missing; expected it under config."
         raise Refused(message, next_command=f"edit {stack_file}")

@@ -26,7 +26,7 @@ class StackFile:
 def read(file: Path) -> StackFile:
     """Read `Pulumi.<name>.yaml`; raise ApplyError with file and key."""
     try:
-        document = YAML(typ="safe").load(file.read_text("utf-8"))
+        document = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
     except OSError as error:
         message = f"{file}: {error.strerror}"
         raise ApplyError(message) from None
