@@ -99,7 +99,7 @@ class Secrets:
         values = {name: value for name, value in self.settings.worker_secrets().items() if name in facts.names}
         made = renewed_by("set")
         secrets = WorkerSecrets(self.cloudflare, self.worker)
-        steps = [set_secrets(self.cloudflare, secrets, base=facts.live, values=values, name="set")]
+        steps = [set_secrets(self.cloudflare, secrets, base=facts.live, names=facts.names, values=values)]
         if facts.pinned is not None:
             pinned = facts.pinned
             steps.append(pin_release(self.settings.file, "api", version=made, reason=pinned, clock=self.clock))

@@ -108,6 +108,7 @@ def test_an_undo_brings_the_former_values_back(operator: Operator, tmp_path: Pat
     operator.environment["EMS_SECRET_API_KEY"] = "the-wrong-value"
     changed = operator.consents("deploy.secrets")
     assert (changed.code, seen(operator)[0]) == (0, "the-wrong-value"), changed.text
+    del operator.environment["EMS_SECRET_API_KEY"]
     undone = operator.consents("runs.undo")
     assert (undone.code, seen(operator)[0]) == (0, "the-good-value"), undone.text
 

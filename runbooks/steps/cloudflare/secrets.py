@@ -40,11 +40,15 @@ def check_secrets(cloudflare: Cloudflare, settings: Settings) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The live version `base` again, with these values, and all traffic on it."""
+    """The live version `base` again, with the values of these names, and all traffic on it.
+
+    Going on after a crash needs the values in the environment again; taking it back needs none.
+    """
 
     cloudflare: Cloudflare
     secrets: WorkerSecrets
     base: str
+    names: tuple[str, ...]
     values: Mapping[str, str] = field(repr=False)
 
     @property
@@ -69,15 +73,18 @@ class Setting:
 
     def act(self, sight: Sight) -> Json:
         """Upload it, unless an earlier try has, and send the traffic to it."""
+        if missing := [SECRET_PREFIX + name for name in self.names if name not in self.values]:
+            message = f"{self.worker}: expected {', '.join(missing)} in the environment, as when this was agreed to."
+            raise ActRefused(message, next_command=" ".join(f"export {name}=…" for name in missing))
         live = self.cloudflare.live(self.worker)
         if live is None or live.version != self.base:
             message = f"{self.worker}: somebody else has changed its traffic meanwhile. It was left as it is."
             raise ActRefused(message)
-        said = f"secrets {', '.join(sorted(self.values))} · request {sight.request}"
+        said = f"secrets {', '.join(self.names)} · request {sight.request}"
         known = [one.id for one in self.cloudflare.versions(self.worker) if sight.request in one.annotations.message]
         made = known[0] if known else self.secrets.upload_again(self.base, self.values, message=said)
         self.cloudflare.deploy(self.worker, (Share(made, 100),), message=said)
-        return {"version": made, "names": list[Json](sorted(self.values))}
+        return {"version": made, "names": list[Json](self.names)}
 
     def undo(self, sight: Sight) -> Json:
         """Send the traffic back to the version with the values before."""
@@ -88,14 +95,19 @@ class Setting:
 
 
 def set_secrets(
-    cloudflare: Cloudflare, secrets: WorkerSecrets, *, base: str, values: Mapping[str, str], name: str = "set"
+    cloudflare: Cloudflare,
+    secrets: WorkerSecrets,
+    *,
+    base: str,
+    names: tuple[str, ...],
+    values: Mapping[str, str],
+    name: str = "set",
 ) -> Step:
-    """Return the step that gives the live version `base` these values; it leaves the new version as `live`."""
-    setting = Setting(cloudflare=cloudflare, secrets=secrets, base=base, values=values)
-    names = ", ".join(sorted(values))
+    """Return the step that gives the live version `base` other values; it leaves the new version as `live`."""
+    setting = Setting(cloudflare=cloudflare, secrets=secrets, base=base, names=names, values=values)
     return Step(
         name=name,
-        title=f"set {names} of {secrets.worker}: {base[:8]} again with these values, all traffic to it",
+        title=f"set {', '.join(names)} of {secrets.worker}: {base[:8]} again with these values, all traffic to it",
         effect=Effect.WRITE,
         holds=setting.holds,
         act=setting.act,

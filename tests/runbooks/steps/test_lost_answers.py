@@ -128,7 +128,7 @@ class Bench:
     def secrets(self) -> Step:
         """Return the step that sets a secret of the live version."""
         secrets = WorkerSecrets(self.desk.cloudflare, "ems-api")
-        return set_secrets(self.desk.cloudflare, secrets, base=self.desk.release(), values={"KEY": "value"})
+        return set_secrets(self.desk.cloudflare, secrets, base=self.desk.release(), names=("KEY",), values={"KEY": "v"})
 
     def recovery(self) -> Step:
         """Return the recovery."""
