@@ -10,7 +10,7 @@ namespace = Collection(
     deploy,
     drill.drill,
     postmortem.postmortem,
-    restore.restore,
+    restore,
     rollback.rollback,
     runs,
     twin,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,27 +17,19 @@ from whenever import Instant
 
 from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
-from runbooks.model.errors import Refused
-from runbooks.model.timepoint import Point, check_window, distance, parse
+from runbooks.model.timepoint import Point, distance, parse
 from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.cloudflare.edge import serves
-from runbooks.steps.cloudflare.maintenance import edge_is_stopped, serving_release
+from runbooks.steps.cloudflare.maintenance import edge_is_stopped, release_to_restart
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
 from runbooks.steps.database.copies import copying, folder_of, keep_later_writes, way_back
-from runbooks.steps.database.present import (
-    Present,
-    check_own_address,
-    check_without_present,
-    losses,
-    owed,
-    read_present,
-)
+from runbooks.steps.database.present import Present, check_own_address, read_present
 from runbooks.steps.database.restrictions import allow, allowed_before
-from runbooks.steps.database.server import end_other_sessions
-from runbooks.steps.database.strategies import choose
-from runbooks.steps.database.supabase import let_the_archive_reach, recover
-from runbooks.steps.database.verification import verify
+from runbooks.steps.database.server import answers, end_other_sessions
 from runbooks.steps.journals import first_change, left_stopped
+from runbooks.steps.recovery.dump import Dump
+from runbooks.steps.recovery.pitr import Pitr
+from runbooks.steps.recovery.strategy import Around, Reached, Strategy, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +40,7 @@ if TYPE_CHECKING:
     from runbooks.clients.supabase import Supabase
     from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
+    from runbooks.steps.backups.catalog import Catalog
 
 NAME = "restore"
 
@@ -63,13 +56,14 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Facts(msgspec.Struct, frozen=True):
     """What the plan rests on. Instants in UTC; `live` and `maintenance` are version ids of the Worker.
 
-    `allowed` is who could connect before; None where the provider offers no network restrictions. `present` is None
-    when the database did not answer.
+    `reached` is what the strategy takes the database back to. `allowed` is who could connect before; None where the
+    provider offers no network restrictions. `present` is None when the database did not answer.
     """
 
     point: datetime
     strategy: str
     why: str
+    reached: Reached
     looked_at: datetime
     live: str
     maintenance: str
@@ -88,8 +82,10 @@ class Restore:
     edge: Edge
     supabase: Supabase
     programs: Programs
+    catalog: Callable[[], Catalog]
     arguments: Arguments
     clock: Callable[[], datetime]
+    _present: tuple[Present | None] | None = None
 
     @property
     def worker(self) -> str:
@@ -105,31 +101,45 @@ class Restore:
     @cached_property
     def point(self) -> Point:
         """Return the point that was asked for. Raises PointRefused."""
-        return parse(self.arguments.point, self.asker, before=lambda run: first_change(self.home, run))
+        return parse(
+            self.arguments.point,
+            self.asker,
+            before=lambda run: first_change(self.home, run),
+            backup=lambda backup: self.catalog().get(backup).at,
+        )
+
+    @cached_property
+    def ways(self) -> tuple[Strategy, ...]:
+        """Return the ways back, the one that loses least first; a point that is a backup has only its own."""
+        database, told = self.programs.database, self.settings.stack.database
+        it_answers, agreed = partial(answers, database), self.arguments.without_copy
+        dump = Dump(
+            self.settings, self.home, self.cloudflare, self.programs, self.catalog, self.point, it_answers,
+            self.asker.now,
+        )  # fmt: skip
+        pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
+        return (dump,) if dump.backup else (pitr, dump)
+
+    def way(self, facts: Facts) -> Strategy:
+        """Return the way that the plan takes."""
+        return next(way for way in self.ways if way.name == facts.strategy)
 
     def gather(self) -> Facts:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
         point = self.point
-        backups = self.supabase.backups()
         retry = f'{self.asker.command}"{self.arguments.point}"'
-        strategy, why = choose(self.arguments.strategy, backups, project=self.supabase.ref, retry=retry)
-        check_window(point, backups.window, self.asker)
-        present = self.present
-        if present is None:
-            where, agreed = self.programs.database.where, self.arguments.without_copy
-            check_without_present(point, backups.window.latest, where=where, agreed=agreed, asker=self.asker)
-        else:
-            self.programs.find("pg_dump")
+        way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
+        present = self.present(reached.at)
+        if present is not None:
+            self.programs.find("pg_dump" if way.copies_present else "pg_restore")
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
         restrictions = self.supabase.restrictions()
-        live = serving_release(self.cloudflare, self.worker) or (former.live if former else None)
-        if live is None:
-            message = f"Worker {self.worker}: expected a release to go back to after the restore, none was ever live."
-            raise Refused(message, next_command=f"invoke deploy --stack {shlex.quote(self.settings.argument)}")
+        live = release_to_restart(self.cloudflare, self.worker, former.live if former else None)
         return Facts(
             point=point.at,
-            strategy=strategy,
+            strategy=way.name,
             why=why,
+            reached=reached,
             looked_at=self.asker.now,
             live=live,
             maintenance=self.cloudflare.maintenance(self.worker).id,
@@ -138,14 +148,14 @@ class Restore:
             backup=f"{self.asker.now:%Y-%m-%dT%H-%M-%S}Z",
         )
 
-    @cached_property
-    def present(self) -> Present | None:
-        """Return the database as it is, None when it does not answer. Read once: it may take minutes."""
-        database = self.settings.stack.database
-        present = read_present(self.programs.database, self.point.at, database.heartbeat)
-        if present is not None:
-            check_own_address(present.server, database.operator_cidrs, file=self.settings.file.name)
-        return present
+    def present(self, at: datetime) -> Present | None:
+        """Return the database as it is beside that moment, None when it does not answer. Read once: it takes long."""
+        if self._present is None:
+            database = self.settings.stack.database
+            self._present = (read_present(self.programs.database, at, database.heartbeat),)
+            if self._present[0] is not None:
+                check_own_address(self._present[0].server, database.operator_cidrs, file=self.settings.file.name)
+        return self._present[0]
 
     @property
     def operators(self) -> Cidrs:
@@ -154,26 +164,18 @@ class Restore:
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure: identify, copy, stop, restore, verify, restart."""
+        way = self.way(facts)
         return (
-            let_the_archive_reach(self.supabase, self.programs.database, facts.point, name="identify"),
+            *way.before(facts.reached),
             *self.copying(facts),
             *self.stopping(facts),
-            recover(
-                self.supabase,
-                self.programs.database,
-                facts.point,
-                clock=self.clock,
-                way_back=self.way_back(facts),
-                expect=60.0,
-                name="restore",
-            ),
-            self.verifying(facts),
+            *way.recovering(facts.reached, facts.present, self.around(facts)),
             *self.restarting(facts),
         )
 
     def copying(self, facts: Facts) -> tuple[Step, ...]:
-        """Return the copy of the present, if there is one that can be copied."""
-        if facts.present is None:
+        """Return the copy of the present, if it is given up and can be copied."""
+        if facts.present is None or not self.way(facts).copies_present:
             return ()
         return copying(self.programs, self.settings.home, facts.backup, facts.point)
 
@@ -197,7 +199,7 @@ class Restore:
             )  # fmt: skip
         if facts.present is not None:
             steps.append(end_other_sessions(self.programs.database, name="end sessions"))
-            if facts.present.server.commit_times:
+            if facts.present.server.commit_times and self.way(facts).copies_present:
                 later = keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes")
                 steps.append(later)
         return tuple(steps)
@@ -207,25 +209,16 @@ class Restore:
         with self.programs.database.reading() as session:
             session.value("select 1")
 
-    def verifying(self, facts: Facts) -> Step:
-        """Return the proof inside the database."""
-        stack, present = self.settings.stack, facts.present
-        earlier = Point(facts.point - timedelta(minutes=1), "").utc
+    def around(self, facts: Facts) -> Around:
+        """Return what a strategy must know of this restore."""
+        noted = folder_of(self.settings.home, facts.backup) if facts.present else None
+        return Around(self.after_failure, self.way_back(facts), noted)
 
-        def after_failure(sight: Sight) -> tuple[str, str]:
-            undo = f"invoke runs.undo --run {sight.run} --stack {shlex.quote(self.settings.argument)}"
-            return f'{self.asker.command}"{earlier}"', undo
-
-        return verify(
-            self.programs.database,
-            owed(facts.point, present),
-            heartbeat=stack.database.heartbeat,
-            checks=stack.database.checks,
-            noted=folder_of(self.settings.home, facts.backup) if present else None,
-            seconds=stack.database.verify_seconds,
-            after_failure=after_failure,
-            name="verify",
-        )
+    def after_failure(self, sight: Sight) -> tuple[str, str]:
+        """Return what to type after a proof that failed, and what serves nevertheless."""
+        stack = shlex.quote(self.settings.argument)
+        earlier = Point(self.point.at.replace(microsecond=0) - timedelta(minutes=1), "").utc
+        return f'{self.asker.command}"{earlier}"', f"invoke runs.undo --run {sight.run} --stack {stack}"
 
     def restarting(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application comes back, in the reverse order, and the proof that it does."""
@@ -256,7 +249,7 @@ class Restore:
         )
 
     def way_back(self, facts: Facts) -> str:
-        """Return in words how a restore is itself taken back."""
+        """Return in words how a restore is itself taken back that gives the present up."""
         if facts.present is None:
             return "the present could not be copied: there is no way back"
         return f"the copy of the present is the way back: {way_back(self.settings.home, facts.backup)}"
@@ -264,14 +257,21 @@ class Restore:
     def summary(self, facts: Facts) -> str:
         """Return what is restored, to when, and what is kept."""
         database, zone = self.settings.stack.database, self.settings.stack.contacts.time_zone
-        ago = distance(Instant(facts.looked_at) - Instant(facts.point))
-        keeps = f"a copy of the present first: backup {facts.backup} (so this restore can itself be undone)"
+        ago = distance(Instant(facts.looked_at) - Instant(facts.reached.at))
+        copied = f"a copy of the present first: backup {facts.backup} (so this restore can itself be undone)"
         if facts.present is None:
-            keeps = "nothing: the database does not answer, so there is no copy of the present"
+            copied = "nothing: the database does not answer, so there is no copy of the present"
         return (
-            f"{database.hyperdrive} to {Point(facts.point, '').spoken(zone)}, {ago} ago   strategy: "
-            f"{facts.strategy} ({facts.why})\nKeeps    {keeps}"
+            f"{database.hyperdrive} to {Point(facts.reached.at, '').spoken(zone)}, {ago} ago   strategy: "
+            f"{facts.strategy} ({facts.why})\nKeeps    {self.way(facts).keeps(facts.reached, copied)}"
         )
+
+    def losses(self, facts: Facts) -> tuple[str, ...]:
+        """Return what is lost, and who is not stopped."""
+        lost = self.way(facts).losses(facts.reached, facts.present)
+        if facts.allowed is not None or facts.present is None:
+            return lost
+        return (*lost, "not stopped: whoever has the database's password; the plan has no network restrictions")
 
 
 def book(
@@ -281,19 +281,20 @@ def book(
     supabase: Supabase,
     programs: Programs,
     *,
+    catalog: Callable[[], Catalog],
     home: Home,
     arguments: Arguments,
     clock: Callable[[], datetime],
 ) -> Book[Facts]:
     """Return the restore of the database to a point in time."""
-    it = Restore(settings, home, cloudflare, edge, supabase, programs, arguments, clock)
+    it = Restore(settings, home, cloudflare, edge, supabase, programs, catalog, arguments, clock)
     return Book(
         name=NAME,
         facts_type=Facts,
         gather=it.gather,
         steps=it.steps,
         summary=it.summary,
-        losses=lambda facts: losses(facts.present, restricted=facts.allowed is not None),
+        losses=it.losses,
         recheck=("live", "allowed"),
         after_undo=lambda facts: it.serving(facts, prefix="former "),
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from runbooks.clients.transport import Answer, Explanation, Transport, excerpt
 from runbooks.model.errors import AnswerLost, CheckError
-from runbooks.model.reconciliation import DEPLOY
+from runbooks.model.reconciliation import DEPLOY, MOVE
 
 ResultT = TypeVar("ResultT")
 
@@ -72,6 +72,28 @@ class Deployment(msgspec.Struct, frozen=True):
         """Return the one version that has all traffic, or None while traffic is split."""
         whole = [share.version_id for share in self.versions if share.percentage == 100]  # noqa: PLR2004 - per cent
         return whole[0] if whole else None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where Hyperdrive connects to; the API never says the password."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+
+    def __str__(self) -> str:
+        """Return it as it is said."""
+        return f"{self.host}:{self.port}/{self.database}"
+
+
+class Hyperdrive(msgspec.Struct, frozen=True):
+    """One Hyperdrive config."""
+
+    id: str
+    name: str
+    origin: Origin
+    caching: dict[str, bool | int | float] = {}
 
 
 class _Envelope(msgspec.Struct, Generic[ResultT], frozen=True):
@@ -162,6 +184,25 @@ class Cloudflare:
             return _result(answer, Deployment)
         except CheckError as error:
             raise AnswerLost(str(error)) from None  # said yes, but not what it did
+
+    def hyperdrives(self) -> tuple[Hyperdrive, ...]:
+        """Return the first 100 Hyperdrive configs of the account (the API's largest page)."""
+        answer = self.transport.get(f"/accounts/{self.account}/hyperdrive/configs", {"per_page": "100"})
+        return _result(answer, tuple[Hyperdrive, ...])
+
+    def move(self, config: Hyperdrive, origin: Origin, *, password: str) -> Hyperdrive:
+        """Let a Hyperdrive config connect to another database, cached as before.
+
+        Sent once. Raises ActRefused, AnswerLost.
+        """
+        there = {"scheme": "postgres", **msgspec.to_builtins(origin), "password": password}
+        path = f"/accounts/{self.account}/hyperdrive/configs/{config.id}"
+        body = {"origin": there, "caching": config.caching}
+        answer = self.transport.send(MOVE, path, json=body)
+        try:
+            return _result(answer, Hyperdrive)
+        except CheckError as error:
+            raise AnswerLost(str(error)) from None
 
     def _script(self, script: str) -> str:
         return f"/accounts/{self.account}/workers/scripts/{script}"

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 
 @task(
+    name="to",
+    default=True,
     help={
         **WRITING,
         "point": (
-            "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', before:<run id>."
+            "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', before:<run id>, "
+            "backup:<id>."
         ),
-        "strategy": "How: auto, pitr (the provider's recovery), dump, archive. What does not exist is refused.",
+        "strategy": "How: auto, pitr (the provider's recovery), dump (the newest own backup), archive.",
         "without_copy": "Go on although the database does not answer and its present cannot be copied.",
     },
     auto_shortflags=False,
@@ -39,8 +42,28 @@ def restore(
     """Take the database back to a point in time, and prove it before anybody is served again.
 
     Copies the present, stops the application (users get 503), recovers the whole database in place, verifies it
-    inside, and restarts the application. Changes: everything written after the point is lost; the plan names what is
-    seen of it. A failed proof leaves the application stopped and says what to do. Costs: minutes without service.
+    inside, and restarts the application. From an own backup (dump) the database is loaded and verified beside the
+    present one and then takes its place; the former one stays until `invoke restore.finish`. Changes: everything
+    written after the point is lost; the plan names what is seen of it. A failed proof leaves the application stopped
+    and says what to do. Costs: minutes without service.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     play("restore", {"point": point, "strategy": strategy, "without_copy": without_copy}, flags)
+
+
+@task(help=WRITING, auto_shortflags=False)
+def finish(
+    _context: Context,
+    *,
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Drop the former databases that restores from own backups have kept, after showing what is only in them.
+
+    Changes: what it names is gone for good, and those restores can no longer be taken back. Costs: a scan of each.
+    """
+    play("restore-finish", {}, Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over))

@@ -63,6 +63,7 @@ class LostTable:
             site.edge,
             site.supabase,
             site.programs,
+            catalog=site.catalog,
             home=site.runner.home,
             arguments=arguments,
             clock=utc_now,

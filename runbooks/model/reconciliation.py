@@ -135,6 +135,40 @@ LOAD_BACKUP: Final = Write(
     lost=Lost.BY_LOOKUP,
     how="the note on the database that says what was loaded whole; without it the database is made anew",
     request_id="the note on the database",
+    steps=("beside.load_beside",),
+)
+FETCH: Final = Write(
+    system="ops home",
+    call="bring a backup to this machine, and remove it again",
+    lost=Lost.BY_NATURE,
+    how="a file that is written last",
+    request_id="nowhere: the backup's id is the folder's name",
+    steps=("beside.have_on_this_machine", "beside.forget"),
+)
+SWITCH: Final = Write(
+    system="database",
+    call="rename two databases in one transaction",
+    lost=Lost.BY_LOOKUP,
+    how="the notes on the databases, which move with them",
+    request_id="nowhere: the note names the run",
+    steps=("renaming.switch",),
+)
+DROP_FORMER: Final = Write(
+    system="database",
+    call="drop a database that is noted as former",
+    lost=Lost.BY_NATURE,
+    how="whether it is still there",
+    request_id="nowhere: what is gone says nothing",
+    steps=("renaming.drop_former",),
+)
+MOVE: Final = Write(
+    system="Cloudflare",
+    call="PATCH",
+    path=r"/accounts/[^/]+/hyperdrive/configs/[^/]+",
+    lost=Lost.BY_LOOKUP,
+    how="the origin that Hyperdrive has; one of somebody else that came between is left as it is",
+    request_id="nowhere: the provider keeps no comment",
+    steps=("hyperdrive.move_connection",),
 )
 DUMP: Final = Write(
     system="ops home",

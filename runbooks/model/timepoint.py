@@ -4,6 +4,7 @@
     2026-11-20 11:15 Europe/Paris      local time with an IANA zone name
     15m ago                            a distance: s, m, h or d (24 hours)
     before:<run>                       the moment before a run's first change, looked up by the caller
+    backup:<id>                        the moment of an own backup, likewise
 
 Everything else is refused with the reason and a corrected example (`timepoint_refusals`). A point is kept in UTC.
 """
@@ -71,16 +72,25 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def parse(
-    text: str, asker: Asker, *, reach: Reach = Reach.SECOND, before: Callable[[str], datetime] | None = None
+    text: str,
+    asker: Asker,
+    *,
+    reach: Reach = Reach.SECOND,
+    before: Callable[[str], datetime] | None = None,
+    backup: Callable[[str], datetime] | None = None,
 ) -> Point:
     """Turn what was typed into a Point that is not later than the asker's now.
 
-    `before` looks up the moment before a run's first change by the run's id. A distance and an event are cut to what
-    `reach` allows; a written time that is finer is refused. Raises PointRefused with the reason and examples.
+    `before` looks up the moment before a run's first change by the run's id, `backup` the moment of a backup, which
+    is exact. A distance and a run's moment are cut to what `reach` allows; a written time that is finer is refused.
+    Raises PointRefused with the reason and examples.
     """
     given = text.strip(" ")
     if event := EVENT.fullmatch(given):
-        at = _cut(_of_event(given, event["kind"], event["id"], asker, before), reach)
+        backs_up = event["kind"] == "backup"
+        lookup, kind = (backup, "backups") if backs_up else (before, "runs")
+        at = _of_event(given, event["id"], asker, lookup, kind=kind)
+        at = at if backs_up else _cut(at, reach)
     elif distance := DISTANCE.fullmatch(given):
         at = _cut(_of_distance(given, int(distance["count"]) * SECONDS[distance["unit"]], asker), reach)
     elif match := ISO.fullmatch(given):
@@ -128,14 +138,11 @@ def _of_distance(given: str, seconds: int, asker: Asker) -> datetime:
         raise PointRefused(given, "that is before the year 1", "15m ago", asker=asker) from None
 
 
-def _of_event(given: str, kind: str, name: str, asker: Asker, before: Callable[[str], datetime] | None) -> datetime:
+def _of_event(given: str, name: str, asker: Asker, lookup: Callable[[str], datetime] | None, *, kind: str) -> datetime:
+    if lookup is not None:
+        return lookup(name)
     example = Point(asker.now.replace(microsecond=0) - timedelta(minutes=15), "").utc
-    if kind == "backup":
-        reason = "this project's restore goes to a point in time, not to a backup of its own"
-        raise PointRefused(given, reason, example, asker=asker)
-    if before is None:
-        raise PointRefused(given, "no runs can be looked up here", example, asker=asker)
-    return before(name)
+    raise PointRefused(given, f"no {kind} can be looked up here", example, asker=asker)
 
 
 def _of_iso(given: str, match: re.Match[str], asker: Asker) -> Instant:

@@ -27,6 +27,9 @@ class StandIn:
     """One Worker at Cloudflare and its edge. `next` holds answers that are given before the real ones."""
 
     address: str = ""
+    origin: dict[str, Any] = field(
+        default_factory=lambda: {"host": "db.example.com", "port": 5432, "database": "postgres", "user": "postgres"}
+    )
     versions: list[dict[str, Any]] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     next: deque[tuple[int, dict[str, str], Any]] = field(default_factory=deque)
@@ -73,14 +76,14 @@ class StandIn:
     @property
     def live(self) -> str:
         """Return the version that has the traffic."""
-        return str(self.deployments[0]["versions"][0]["version_id"])
+        return str(self.deployments[0]["versions"][0]["version_id"]) if self.deployments else ""
 
     @property
     def writes(self) -> list[Any]:
         """Return the bodies of everything but GET, as they arrived."""
         return [body for method, _, _, body in self.seen if method != "GET"]
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON; one a route
         """Do what the provider or the edge does."""
         route = path.partition("?")[0]
         if route.endswith("/deployments") and method == "POST":
@@ -90,6 +93,8 @@ class StandIn:
             if not self.deployments:
                 return 404, {"success": False, "errors": [{"code": 10007, "message": "not found"}]}
             return 200, {"success": True, "result": {"deployments": self.deployments[:10]}}
+        if "/hyperdrive/configs" in route:
+            return self.connections(method, body)
         if "/workers/workers/" in route or "/versions" in route:
             found = self.resource(method, route, body)
             return (200, {"success": True, "result": found}) if found else (404, {"success": False, "errors": []})
@@ -112,6 +117,13 @@ class StandIn:
         runtime = {"compatibility_date": "2026-04-01"}
         whole = {"resources": {"bindings": bindings, "script_runtime": runtime}}
         return {**known, **whole, "main_module": "i.js", "modules": [module]}
+
+    def connections(self, method: str, body: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        """Answer as Hyperdrive's API does for its only config."""
+        if method == "PATCH":
+            self.origin = body["origin"]
+        shown = {"id": "h1", "name": "db", "origin": self.origin}
+        return 200, {"success": True, "result": shown if method == "PATCH" else [shown]}
 
     def serve(self, route: str) -> tuple[int, Any]:
         """Answer as any other route of the service does."""
@@ -183,7 +195,7 @@ def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - names that http.server looks for
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_one  # noqa: N815 - names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""

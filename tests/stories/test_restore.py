@@ -141,10 +141,11 @@ def refuse_all(operator: Operator) -> None:
     refusals = {
         ("--point=2026-11-20 11:15",): "it has no zone, and none is guessed",
         ("--point=2001-01-01T00:00:00Z",): "the backups begin later, at",
+        ("--point=10s ago", "--strategy=dump"): "There is no own backup from before",
         (
             "--point=10s ago",
-            "--strategy=dump",
-        ): "--strategy=dump: not available for this project yet. What exists: pitr",
+            "--strategy=archive",
+        ): "--strategy=archive: not available for this project yet. What exists: pitr",
         ("--point=10s ago", "--strategy=tape"): "expected one of",
     }
     writes = len([call for call in operator.control.calls() if call.effect])

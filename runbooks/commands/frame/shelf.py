@@ -84,6 +84,7 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.edge,
         console.supabase,
         console.programs,
+        catalog=lambda: open_catalog(console.settings),
         home=console.runner.home,
         arguments=msgspec.convert(arguments, restore.Arguments),
         clock=console.clock,
@@ -99,12 +100,19 @@ def _secrets(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     )
 
 
+def _finish(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import finish_restore
+
+    return finish_restore.book(console.postgres)
+
+
 SHELF: Final[Mapping[str, Maker]] = {
     "backup": _backup,
     "backup-prune": _prune,
     "backup-verify": _verify,
     "deploy": _deploy,
     "restore": _restore,
+    "restore-finish": _finish,
     "rollback": _rollback,
     "secrets": _secrets,
 }

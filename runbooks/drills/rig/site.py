@@ -15,6 +15,7 @@ from runbooks.clients.edge import Edge
 from runbooks.clients.postgres import Postgres
 from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.pulumi import Pulumi
+from runbooks.clients.stores.files import FolderFiles
 from runbooks.clients.supabase import Supabase
 from runbooks.clients.transport import Transport
 from runbooks.engine.record.folder import Folder
@@ -22,6 +23,7 @@ from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
 from runbooks.model.errors import Exit, NotSo, Refused
 from runbooks.model.settings import is_local, is_secret, load, read_stack
+from runbooks.steps.backups.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +77,10 @@ class Site:
             message = f"{book.name} was paused: {outcome.text} (journal {outcome.journal})"
             raise NotSo(message)
         return outcome
+
+    def catalog(self) -> Catalog:
+        """Return the own backups of this stack, which lie in its folder."""
+        return Catalog(FolderFiles(self.settings.backup_folder))
 
     def close(self) -> None:
         """Close every connection."""

@@ -127,6 +127,8 @@ def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: li
     config["ems-ops:ops_home"] = str(_home_of(base, folder))
     config["ems-ops:twin"]["state"] = str(_home_of(base, folder) / STATE)
     config["ems-ops:pins"] = {}
+    if "ems-ops:backups" in config:  # a drill's own, which it must be able to read
+        config["ems-ops:backups"].update(store=None, encryption=None)
     config["ems-ops:release"] = {"on_failure": "stop"}  # at once, and what fails is left for the drill's book to repair
     if build is not None:
         config["ems-ops:api"]["build"] = build

@@ -19,7 +19,7 @@ from runbooks.model.version import code_version
 from runbooks.steps.backups.catalog import CONTENTS, DUMP, MANIFEST, Manifest, StoredFile
 from runbooks.steps.backups.sealing import Seal, seal_for
 from runbooks.steps.backups.source import extensions, roles
-from runbooks.steps.database.proof.manifest import Form
+from runbooks.steps.database.proof.manifest import Form, Kind
 from runbooks.steps.database.proof.reading import held, read_manifest
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ class Dump:
         seal = seal_for(self.recipient) if self.recipient else None
         found = self._read(plain, sight)
         contents = found.contents
+        tables = contents.objects.get(Kind.TABLE, {})  # what is not in it is a materialized view
+        rows = {name: table.rows for name, table in contents.tables.items() if name in tables}
         _write(plain.parent / CONTENTS, msgspec.json.encode(contents))
         files = tuple(self._described(plain.parent, seal))
         shutil.rmtree(self.draft / PLAIN, ignore_errors=True)
         manifest = Manifest(
             id=self.backup, at=found.at, run=sight.run, code=code_version(), database=contents.database,
-            server=contents.server, rows={name: table.rows for name, table in contents.tables.items()},
+            server=contents.server, rows=rows,
             pg_dump=self.programs.version("pg_dump"), left_out=self.without, roles=found.roles,
             extensions=found.extensions,
             envelope=seal.envelope if seal else None, files=files,

@@ -42,12 +42,6 @@ class Entry:
     name: str
     owner: str
 
-    @property
-    def space(self) -> str:
-        """Return the schema that it is, or lies in."""
-        named = re.match(r"(?:SCHEMA )?(\S+)$", self.name) if self.schema == "-" else None
-        return named[1] if named and (self.kind == "SCHEMA" or self.name.startswith("SCHEMA ")) else self.schema
-
 
 @dataclass(frozen=True)
 class Sorted:
@@ -67,14 +61,8 @@ def entries(lines: Iterable[str]) -> list[Entry]:
     ]
 
 
-def sort(
-    found: Iterable[Entry], *, become: frozenset[str], present: frozenset[str], fillable: frozenset[str]
-) -> Sorted:
-    """Sort entries for a role that may `become` these owners, into a database where schemas are `present` already.
-
-    Of somebody else's schema that is present only rows are loaded, into the tables that are `fillable`
-    (`schema.table`): its definitions are the platform's own affair. Extensions are not loaded from the list.
-    """
+def sort(found: Iterable[Entry], *, become: frozenset[str]) -> Sorted:
+    """Sort entries for a role that may `become` these owners. Extensions are not loaded from the list."""
     ours: list[Entry] = []
     theirs: list[Entry] = []
     skipped: list[Entry] = []
@@ -83,9 +71,6 @@ def sort(
             continue
         if entry.owner in become or not entry.owner:
             ours.append(entry)
-        elif entry.space in present:
-            filled = entry.kind == "TABLE DATA" and f"{entry.schema}.{entry.name}" in fillable
-            (ours if filled else skipped).append(entry)
         else:
             (skipped if entry.kind in BY_SUPERUSERS else theirs).append(entry)
     return Sorted(tuple(ours), tuple(theirs), tuple(skipped))

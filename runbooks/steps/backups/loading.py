@@ -1,7 +1,7 @@
 """Load a backup into a database that holds nothing of it yet: roles, extensions, definitions, rows, indexes.
 
 A superuser loads all of it as it was. On a platform our role is none: what belongs to the platform's own roles becomes
-ours in a new database; where the platform has made it already (a new project), only its rows are loaded.
+ours in the new database.
 """
 
 from __future__ import annotations
@@ -33,11 +33,6 @@ NO_TRIGGERS: Final = "session_replication_role=replica"
 
 BECOME: Final = "select rolname from pg_roles where pg_has_role(oid, 'set') or rolname = current_user"
 SCHEMAS: Final = "select nspname from pg_namespace"
-FILLABLE: Final = """
-select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-   and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')
-"""
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,8 @@ def load(
         left_out = make_roles(session, manifest)
         chosen = _for_superuser(listed)
         if not session.value("select rolsuper from pg_roles where rolname = current_user"):
-            present, fillable = _names(session, SCHEMAS), _names(session, FILLABLE)
             left_out += make_extensions(session, manifest)
-            chosen = sort(listed, become=_names(session, BECOME), present=present, fillable=fillable)
+            chosen = sort(listed, become=_names(session, BECOME))
         made = _names(session, SCHEMAS)
     chosen = replace(chosen, ours=tuple(one for one in chosen.ours if one.kind != "SCHEMA" or one.name not in made))
     watch = _Watch(programs, manifest.server.bytes, report)

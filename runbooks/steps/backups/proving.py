@@ -73,7 +73,7 @@ class Proving:
             got = read_manifest(target, form=contents.form, report=sight.report)
             findings = compare(contents, got, aspects=FROM_A_DUMP)
             bad, unsaid = sorted_out(findings, left_out=self.manifest.left_out)
-            bad += _check_faults(target, self.checks)
+            bad += check_faults(target, self.checks)
         unsaid += [f"functions of extension {one.name}: this machine has not got it" for one in missing]
         return self._told(sight, began, bad, [*unsaid, *contents.unchecked], rows=got.rows)
 
@@ -168,12 +168,18 @@ def stand_in(extension: Extension) -> Missing:
     return Missing(extension.name, extension.version, script)
 
 
-def sorted_out(findings: list[Finding], *, left_out: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Return what is wrong, and what was not compared: what a dump does not carry, and what was left out of it."""
+def sorted_out(
+    findings: list[Finding], *, left_out: tuple[str, ...], became_ours: frozenset[str] = frozenset()
+) -> tuple[list[str], list[str]]:
+    """Return what is wrong, and what was not compared: what a dump does not carry, and what was left out of it.
+
+    Of what `became_ours` (`table auth.users`), owner and grants are others.
+    """
     outside = tuple(name.replace('"', "") for name in left_out)
     bad, unsaid = [], []
     for finding in findings:
         absent = any(name in finding.where.replace('"', "") for name in outside)
+        absent |= finding.what in (Kind.OWNER, Kind.GRANT) and finding.where.partition(" to ")[0] in became_ours
         brought = finding.what is Kind.COMMENT and finding.where.startswith("extension ")
         carried = finding.what not in NOT_OF_A_DUMP and not absent and not brought
         if finding.weight is Weight.FAULT and carried:
@@ -183,7 +189,7 @@ def sorted_out(findings: list[Finding], *, left_out: tuple[str, ...]) -> tuple[l
     return bad, unsaid
 
 
-def _check_faults(database: Postgres, checks: tuple[Check, ...]) -> list[str]:
+def check_faults(database: Postgres, checks: tuple[Check, ...]) -> list[str]:
     """Return the statements of the stack file that do not hold in what was restored."""
     faults = []
     with database.reading() as session:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
     from runbooks.clients.cloudflare import Cloudflare
@@ -35,6 +36,15 @@ def serving_release(cloudflare: Cloudflare, worker: str) -> str | None:
         if largest is not None and largest.version_id not in maintenance:
             return largest.version_id
     return None
+
+
+def release_to_restart(cloudflare: Cloudflare, worker: str, former: str | None) -> str:
+    """Return the release that serves, or the one that did before an earlier run stopped it. Raises Refused."""
+    live = serving_release(cloudflare, worker) or former
+    if live is None:
+        message = f"Worker {worker}: expected a release to go back to after the restore, none was ever live."
+        raise Refused(message, next_command="invoke deploy")
+    return live
 
 
 def edge_is_stopped(edge: Edge, host: str, path: str, *, version: str, name: str) -> Step:

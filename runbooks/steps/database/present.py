@@ -76,7 +76,7 @@ def check_without_present(point: Point, latest: datetime | None, *, where: str, 
         raise PointRefused(point.given, reason, *example, asker=asker)
 
 
-def losses(present: Present | None, *, restricted: bool) -> tuple[str, ...]:
+def losses(present: Present | None) -> tuple[str, ...]:
     """Say what is lost by going back, a line each: rows by table, the newest write, and what cannot be told."""
     if present is None:
         return ("everything written after it; how much cannot be told, the database does not answer",)
@@ -90,6 +90,4 @@ def losses(present: Present | None, *, restricted: bool) -> tuple[str, ...]:
     lines = [f"everything written after it. Seen now: {seen}{newest}"]
     if unknown := [table.table for table in present.tables if table.after is None]:
         lines.append(f"not counted: {', '.join(unknown[:NAMED])}{' …' if unknown[NAMED:] else ''}")
-    if not restricted:
-        lines.append("not stopped: whoever has the database's password; the plan has no network restrictions")
     return tuple(lines)

@@ -95,6 +95,15 @@ class Written(msgspec.Struct, frozen=True):
         return tuple(table.table for table in self.tables if table.after is None)
 
 
+def answers(database: Postgres) -> bool:
+    """Tell whether the database can be asked anything now."""
+    try:
+        with database.reading() as session:
+            return bool(session.value("select true"))
+    except Unreachable:
+        return False
+
+
 def look_at(session: Session) -> Server:
     """Return what the server says of itself."""
     row = session.rows(SERVER)[0]

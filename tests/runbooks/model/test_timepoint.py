@@ -191,8 +191,7 @@ REFUSED = {
     "Write for example: 2026-11-20T10:15:00Z",
     # events
     "before:2026-11-20-1015-tango-7": "no runs can be looked up here. Write for example: 2026-11-20T10:42:30Z",
-    "backup:2026-11-20T03-00": "this project's restore goes to a point in time, not to a backup of its own. "
-    "Write for example: 2026-11-20T10:42:30Z",
+    "backup:2026-11-20T03-00": "no backups can be looked up here. Write for example: 2026-11-20T10:42:30Z",
     "before:": "before: needs an id after it; `invoke runs` lists the runs. Write for example: 15m ago",
     "after:x": "after: is no kind of event that is known; before:<run> is. Write for example: 15m ago",
 }
@@ -320,4 +319,4 @@ def _taken(example: str) -> None:
     except PointRefused as refusal:
         refused = refusal.reason
     # an example may name a local time that summer time skips, or an event that needs the journal
-    assert re.search("^$|exist|no runs|not to a backup|future|years 1 to 9999", refused), example
+    assert re.search("^$|exist|no runs|no backups|future|years 1 to 9999", refused), example

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -37,6 +38,8 @@ from runbooks.steps.database.supabase import let_the_archive_reach, recover
 from runbooks.steps.pins import pin_release, unpin_release
 from runbooks.steps.releases import note_unpinned, quarantine, record_verified
 from tests.runbooks.desk import now
+from tests.runbooks.steps.backups.acts import MAKERS as BACKUPS
+from tests.runbooks.steps.backups.acts import Acts
 from tests.runbooks.steps.database.test_recovery import BEFORE, FakeDatabase
 
 if TYPE_CHECKING:
@@ -147,6 +150,10 @@ class Bench:
         return note_unpinned(self.desk.home, "api", version="u", clock=now)
 
 
+def _of_backups(maker: Callable[[Acts], Step], bench: Bench) -> Step:
+    return maker(Acts(bench.desk, bench.database))
+
+
 MAKERS: dict[str, Callable[[Bench], Step]] = {
     "workers.route_traffic": Bench.route,
     "stages.shift_traffic": Bench.shift,
@@ -166,6 +173,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "releases.note_unpinned": Bench.note,
     "pins.pin_release": lambda b: pin_release(b.desk.settings.file, "api", version="v", reason="r", clock=now),
     "pins.unpin_release": Bench.unpin,
+    **{name: partial(_of_backups, maker) for name, maker in BACKUPS.items()},
 }
 CONVERGES = {"program.apply_program"}
 """Done again after a lost answer, which changes nothing: the kill sweep counts it at the twin."""

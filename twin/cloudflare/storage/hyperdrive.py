@@ -22,6 +22,7 @@ NO_CONFIG = "Hyperdrive config not found."
 def show_config(config: Json) -> Json:
     """Return a Hyperdrive config without its password."""
     origin = {key: config["origin"][key] for key in ORIGIN if key in config["origin"]}
+    origin["port"] = int(origin["port"])  # Pulumi's numbers are floats on the wire; the API shows integers
     return {**config, "origin": origin}
 
 

@@ -40,22 +40,9 @@ def test_lines_are_read() -> None:
 
 def test_in_a_new_database_what_is_the_platforms_becomes_ours() -> None:
     """Only what superusers alone can make is left out, and extensions, which are made before."""
-    chosen = sort(entries(LISTED), become=frozenset({"postgres"}), present=frozenset(), fillable=frozenset())
+    chosen = sort(entries(LISTED), become=frozenset({"postgres"}))
     assert named(chosen.theirs) == [
         *("SCHEMA auth", "TABLE users", "ACL TABLE users", "TABLE DATA users", "TABLE DATA schema_migrations"),
     ]
     assert named(chosen.skipped) == ["DEFAULT ACL DEFAULT PRIVILEGES FOR TABLES", "EVENT TRIGGER pgrst_watch"]
     assert named(chosen.ours)[:2] == ["TABLE horses", "TABLE DATA horses"]
-
-
-def test_in_a_new_project_only_rows_are_loaded_into_what_is_the_platforms() -> None:
-    """The platform has made its schemas itself; rows go into the tables that our role may fill."""
-    chosen = sort(
-        entries(LISTED),
-        become=frozenset({"postgres"}),
-        present=frozenset({"auth"}),
-        fillable=frozenset({"auth.users", "public.horses"}),
-    )
-    assert named(chosen.theirs) == []
-    assert "TABLE DATA users" in named(chosen.ours)
-    assert {"SCHEMA auth", "TABLE users", "TABLE DATA schema_migrations"} <= set(named(chosen.skipped))

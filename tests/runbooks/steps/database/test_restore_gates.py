@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import pytest
 
-from runbooks.clients.supabase import Backups
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Book, Effect, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped, serving_release
-from runbooks.steps.database.strategies import choose
 from runbooks.steps.journals import first_change, left_stopped
 
 if TYPE_CHECKING:
@@ -23,47 +21,6 @@ if TYPE_CHECKING:
     from tests.runbooks.stand_in import StandIn
 
 Answer: TypeAlias = tuple[int, dict[str, str], Any]
-
-WITH_PITR = msgspec.convert(
-    {
-        "pitr_enabled": True,
-        "physical_backup_data": {
-            "earliest_physical_backup_date_unix": 1795169700,
-            "latest_physical_backup_date_unix": 1795170000,
-        },
-    },
-    Backups,
-)
-WITHOUT = msgspec.convert(
-    {"pitr_enabled": False, "backups": [{"status": "COMPLETED", "inserted_at": "2026-11-19T03:00:00Z"}]}, Backups
-)
-
-
-def test_auto_is_pitr_with_its_reason() -> None:
-    """What is chosen is said with the reason."""
-    assert choose("auto", WITH_PITR, project="ref", retry="again") == (
-        "pitr",
-        "the provider's recovery reaches any second of its window",
-    )
-    assert choose("pitr", WITH_PITR, project="ref", retry="again") == ("pitr", "as asked")
-
-
-@pytest.mark.parametrize("asked", ["dump", "archive"])
-def test_what_is_not_there_is_refused_with_what_is(asked: str) -> None:
-    """Another strategy is refused with the window that exists and the command that takes it."""
-    with pytest.raises(Refused) as raised:
-        choose(asked, WITH_PITR, project="ref", retry="invoke restore …")
-    assert str(raised.value) == (
-        f"--strategy={asked}: not available for this project yet. What exists: pitr, from 2026-11-20T10:15:00Z to "
-        "2026-11-20T10:20:00Z; the provider's daily backups: none (restored in its dashboard)."
-    )
-    assert raised.value.next_command == "invoke restore … --strategy=pitr"
-
-
-def test_without_the_add_on_nothing_is_promised() -> None:
-    """A project without point-in-time recovery is refused with the daily backups that it has."""
-    with pytest.raises(Refused, match=r"nothing here can reach a point in time.*daily backups: 2026-11-19T03:00:00Z"):
-        choose("auto", WITHOUT, project="ref", retry="again")
 
 
 def test_the_release_that_served_is_found_behind_a_stop(desk: Desk, stand_in: StandIn) -> None:

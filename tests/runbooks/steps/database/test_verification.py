@@ -224,22 +224,19 @@ def test_losses_are_counted_by_commit_time(database: Postgres, owner: psycopg.Co
     assert mine == [TableRows("proof.orders", 10, 3), TableRows("proof.empty", 1, 1)]
     assert [table.kept for table in mine] == [7, 0]
     present = read_present(database, point, HEARTBEAT)
-    line = losses(present, restricted=True)[0]
+    line = losses(present)[0]
     assert line.startswith("everything written after it. Seen now: proof.orders 3 rows, proof.empty 1 rows   newest ")
 
 
 def test_what_cannot_be_told_is_said(database: Postgres, point: datetime) -> None:
-    """A plan says when it knows nothing: no database, no commit times, tables not counted, no restrictions."""
-    assert losses(None, restricted=True)[0].endswith("how much cannot be told, the database does not answer")
+    """A plan says when it knows nothing: no database, no commit times, tables not counted."""
+    assert losses(None)[0].endswith("how much cannot be told, the database does not answer")
     present = read_present(database, point, HEARTBEAT)
     assert present is not None
     blind = msgspec.structs.replace(present, server=msgspec.structs.replace(present.server, commit_times=False))
-    assert losses(blind, restricted=True)[0].endswith("track_commit_timestamp is off")
+    assert losses(blind)[0].endswith("track_commit_timestamp is off")
     partly: Present = msgspec.structs.replace(present, tables=(TableRows("big", None, None),))
-    assert losses(partly, restricted=False)[1:] == (
-        "not counted: big",
-        "not stopped: whoever has the database's password; the plan has no network restrictions",
-    )
+    assert losses(partly)[1:] == ("not counted: big",)
 
 
 def test_we_do_not_shut_ourselves_out(database: Postgres) -> None:

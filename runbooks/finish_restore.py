@@ -1,0 +1,91 @@
+"""End a restore from a backup for good: drop the former databases that were kept since, after a last look at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.engine.step import Book, Step
+from runbooks.steps.database.renaming import BESIDE, Kept, drop_former, kept
+from runbooks.steps.database.server import TableRows, tables, written_after
+
+if TYPE_CHECKING:
+    from runbooks.clients.postgres import Postgres
+
+NAME: Final = "restore-finish"
+NAMED: Final = 8  # tables of a former database that a plan names before it counts the rest
+
+
+class Former(msgspec.Struct, frozen=True):
+    """One database that was kept, and what of each table is only there: rows written since that backup was made."""
+
+    kept: Kept
+    only_there: tuple[TableRows, ...]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Everything that was kept on this server."""
+
+    former: tuple[Former, ...]
+
+
+@dataclass
+class Finish:
+    """The end of a restore."""
+
+    postgres: Postgres
+
+    def gather(self) -> Facts:
+        """Look at every database that is noted as former."""
+        with self.postgres.named(BESIDE).reading() as session:
+            found = kept(session)
+        return Facts(tuple(Former(one, self._only_there(one)) for one in found))
+
+    def _only_there(self, one: Kept) -> tuple[TableRows, ...]:
+        """Return the tables with rows that were written after the backup which came instead was made."""
+        made = datetime.strptime(one.backup, "%Y-%m-%dT%H-%M-%S%z")
+        with self.postgres.named(one.name).reading() as session:
+            if not tables(session):
+                return ()
+            return tuple(table for table in written_after(session, made).tables if table.after != 0)
+
+    def steps(self, facts: Facts) -> tuple[Step, ...]:
+        """Return a step for each."""
+        return tuple(
+            drop_former(
+                self.postgres,
+                one.kept.name,
+                what=f"{one.kept.bytes / 1e6:.0f} MB, kept since {one.kept.at}",
+                name=f"drop {one.kept.name}",
+            )
+            for one in facts.former
+        )
+
+    def summary(self, facts: Facts) -> str:
+        """Return how much there is to drop."""
+        if not facts.former:
+            return f"on {self.postgres.where}: no former database is kept, there is nothing to do"
+        size = sum(one.kept.bytes for one in facts.former) / 1e6
+        return f"on {self.postgres.where}: {len(facts.former)} former databases, {size:.0f} MB"
+
+    def losses(self, facts: Facts) -> tuple[str, ...]:
+        """Return what is in each that is nowhere else."""
+        lines = []
+        for one in facts.former:
+            told = [f"{row.table} {'?' if row.after is None else row.after}" for row in one.only_there]
+            more = f" and {len(told) - NAMED} more tables" if len(told) > NAMED else ""
+            only = f"rows written after backup {one.kept.backup} was made: {', '.join(told[:NAMED]) or 'none'}{more}"
+            lines.append(f"{one.kept.name}, {one.kept.bytes / 1e6:.0f} MB, kept by run {one.kept.run}: {only}")
+        return tuple(lines)
+
+
+def book(postgres: Postgres) -> Book[Facts]:
+    """Return the book that drops what restores have kept."""
+    it = Finish(postgres)
+    return Book(
+        name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, losses=it.losses,
+        recheck=("former",),
+    )  # fmt: skip

@@ -1,0 +1,204 @@
+"""Databases of one server that take each other's place: what says whose turn it is stands on the databases themselves.
+
+A comment on a database moves with it when it is renamed, and is committed with the renaming: after a crash it tells
+what happened.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runbooks.clients.postgres import sql
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.model.errors import ActRefused, CheckError
+from runbooks.model.reconciliation import DROP_FORMER, SWITCH
+
+if TYPE_CHECKING:
+    from runbooks.clients.postgres import Postgres, Session
+
+BESIDE: Final = "template1"
+"""The database from which others are renamed and dropped: every server has it, nobody works in it."""
+LOADED: Final = "ems-ops: loaded whole from backup "
+FORMER: Final = "ems-ops: former database, kept by run "
+NOTE: Final = re.compile(rf"{FORMER}(?P<run>\S+) when backup (?P<backup>\S+) took its place at (?P<at>\S+)")
+
+DATABASES: Final = """
+select datname, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
+  from pg_database where not datistemplate order by 1
+"""
+CAN_RENAME: Final = """
+select (select rolsuper or (rolcreatedb and pg_has_role(d.datdba, 'usage')) from pg_roles where rolname = current_user),
+       (select coalesce(string_agg(format('%s of %s', a.pid, a.usename), ', '), '')
+          from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+         where a.datid = d.oid and a.pid <> pg_backend_pid() and r.rolsuper
+           and not (select rolsuper from pg_roles where rolname = current_user))
+  from pg_database d where d.datname = current_database()
+"""
+SETTINGS: Final = """
+select coalesce(r.rolname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+  from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole,
+       unnest(s.setconfig) c
+ where d.datname = %s order by 1, 2
+"""
+GRANTS: Final = """
+select case when x.grantee = 0 then '' else pg_get_userbyid(x.grantee) end, x.privilege_type
+  from pg_database d, aclexplode(d.datacl) x where d.datname = %s and x.grantee <> d.datdba order by 1, 2
+"""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A database that another one took the place of. `backup` is what came instead, `bytes` its size."""
+
+    name: str
+    run: str
+    backup: str
+    at: str
+    bytes: int
+
+
+def notes(session: Session) -> dict[str, str]:
+    """Return the comment on every database of the server."""
+    return {name: comment for name, comment, _ in session.rows(DATABASES)}
+
+
+def kept(session: Session) -> list[Kept]:
+    """Return the databases that are kept since another one took their place."""
+    found = ((name, NOTE.fullmatch(comment), size) for name, comment, size in session.rows(DATABASES))
+    return [Kept(name, note["run"], note["backup"], note["at"], size) for name, note, size in found if note]
+
+
+def why_not_renamed(session: Session) -> str:
+    """Return why the present database cannot be renamed, nothing when it can."""
+    may, sessions = session.rows(CAN_RENAME)[0]
+    if not may:
+        return "our role neither owns the database nor may create one"
+    return f"sessions of superusers are in it, which our role cannot end: {sessions}" if sessions else ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Three names: `fresh` becomes `current`, and what was `current` becomes `former`."""
+
+    postgres: Postgres
+    current: str
+    fresh: str
+    former: str
+    backup: str
+
+    @property
+    def beside(self) -> Postgres:
+        """Return the way to rename them."""
+        return self.postgres.named(BESIDE)
+
+
+def switch(places: Places, *, name: str) -> Step:
+    """Return the step that puts the loaded database in the place of the present one, both renamed in one transaction.
+
+    Whoever is connected to either is cut off and comes back to the new one by the old name.
+    """
+
+    def holds(_sight: Sight) -> Held:
+        with places.beside.reading() as session:
+            found = notes(session)
+        seen: dict[str, Json] = {"databases": {key: found[key] for key in found if found[key].startswith("ems-ops")}}
+        if found.get(places.current) == LOADED + places.backup and places.former in found:
+            return Yes(seen)
+        return No(seen, f"{places.current} is not backup {places.backup}: {found.get(places.current) or 'no note'}")
+
+    def act(sight: Sight) -> Json:
+        with places.beside.reading() as session:
+            then = session.rows(SETTINGS, (places.current,)), session.rows(GRANTS, (places.current,))
+            at = session.value("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        left_out = _dress(places, *then)
+        note = f"{FORMER}{sight.run} when backup {places.backup} took its place at {at}"
+        _rename(places, [(places.current, places.former), (places.fresh, places.current)], note=(places.former, note))
+        return {"former": places.former, "left_out": list(left_out)}
+
+    def undo(_sight: Sight) -> Json:
+        _rename(places, [(places.current, places.fresh), (places.former, places.current)], note=(places.current, None))
+        return {"back": places.current}
+
+    return Step(
+        name=name,
+        title=f"put it in the place of {places.current}, which stays as {places.former}",
+        effect=Effect.WRITE,
+        holds=holds,
+        act=act,
+        undo=undo,
+        expect=0.3,
+        deadline=120.0,
+        attempts=3,
+    )
+
+
+def drop_former(postgres: Postgres, database: str, *, what: str, name: str) -> Step:
+    """Return the step that drops a database that was kept; never one that is not noted as such."""
+    beside = postgres.named(BESIDE)
+
+    def holds(_sight: Sight) -> Held:
+        with beside.reading() as session:
+            there = [one for one in kept(session) if one.name == database]
+        return No({"bytes": there[0].bytes}, f"{database} is there") if there else Yes({"database": database})
+
+    def act(_sight: Sight) -> Json:
+        with beside.commanding(DROP_FORMER) as session:
+            if database not in {one.name for one in kept(session)}:
+                message = f"Database {database}: it is not noted as one that was kept any more. It was left as it is."
+                raise ActRefused(message)
+            session.run(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+        return None
+
+    return Step(
+        name=name,
+        title=f"drop {database} ({what})",
+        effect=Effect.DESTROY,
+        holds=holds,
+        act=act,
+        undo=NoUndo("what was dropped is gone"),
+        expect=0.5,
+        deadline=300.0,
+        attempts=3,
+    )
+
+
+def _rename(places: Places, pairs: list[tuple[str, str]], *, note: tuple[str, str | None]) -> None:
+    """Cut everybody off and rename, all at once or not at all; the note says who was former."""
+    with places.beside.writing(SWITCH) as session:
+        names = [name for pair in pairs for name in pair]
+        session.rows(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = any(%s) and pid <> pg_backend_pid() and backend_type = 'client backend'",
+            (names,),
+        )
+        for old, new in pairs:
+            session.run(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
+        database, text = note
+        session.run(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
+
+
+def _dress(places: Places, settings: list[tuple[str, str, str]], grants: list[tuple[str, str]]) -> list[str]:
+    """Give the loaded database the settings and grants of the present one, which no dump carries.
+
+    Return what our role may not give.
+    """
+    database, failed = sql.Identifier(places.fresh), []
+    commands = []
+    for role, key, value in settings:
+        whose = sql.SQL("role {} in database {}").format(sql.Identifier(role), database) if role else None
+        whose = whose or sql.SQL("database {}").format(database)
+        commands.append(sql.SQL("alter {} set {} to {}").format(whose, sql.Identifier(key), sql.Literal(value)))
+    for grantee, privilege in grants:
+        to = sql.Identifier(grantee) if grantee else sql.SQL("public")
+        what = sql.SQL(privilege)  # one of the server's own words
+        commands.append(sql.SQL("grant {} on database {} to {}").format(what, database, to))
+    with places.beside.commanding(SWITCH) as session:
+        for command in commands:
+            try:
+                session.run(command)
+            except CheckError as error:
+                failed.append(f"{command.as_string(None)}: {error}")
+    return failed

@@ -1,0 +1,222 @@
+"""An own backup, loaded into a new database beside the present one, found equal there, and then put in its place.
+
+The present one is not given up: it stays under another name until `invoke restore.finish`, and going back to it is
+renaming. Where sessions are in it that our role cannot end (the services of a hosted platform stay connected to
+`postgres` as superusers), nothing is renamed: Hyperdrive's connections move to the new database instead. So they do
+where the server itself is a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from runbooks.clients.cloudflare import Origin
+from runbooks.model.errors import Refused
+from runbooks.steps.backups.beside import Beside, find_equal, forget, have_on_this_machine, load_beside
+from runbooks.steps.backups.proofs import Proof, proofs
+from runbooks.steps.backups.sealing import opened
+from runbooks.steps.cloudflare.hyperdrive import Moving, find, move_connection
+from runbooks.steps.database.present import NAMED, Present
+from runbooks.steps.database.renaming import Places, switch, why_not_renamed
+from runbooks.steps.recovery.strategy import Around, ByDump, Reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.postgres_programs import Programs
+    from runbooks.engine.record.home import Home
+    from runbooks.engine.step import Step
+    from runbooks.model.settings import Settings
+    from runbooks.model.timepoint import Point
+    from runbooks.steps.backups.catalog import Catalog, Manifest
+
+LISTED: Final = 5  # backups that a refusal names
+PORT: Final = 5432
+
+
+@dataclass
+class Dump:
+    """Own backups of one stack. `answers`: does the database, now."""
+
+    settings: Settings
+    home: Home
+    cloudflare: Cloudflare
+    programs: Programs
+    catalog: Callable[[], Catalog]
+    point: Point
+    answers: Callable[[], bool]
+    now: datetime
+    name: str = "dump"
+    copies_present: bool = False
+
+    @property
+    def backup(self) -> str:
+        """Return the id that was asked for (`backup:<id>`), nothing where it was a time."""
+        kind, _, backup = self.point.given.partition(":")
+        return backup if kind == "backup" else ""
+
+    @cached_property
+    def own(self) -> Catalog:
+        """Return the backups. Raises Refused without the key of their store."""
+        return self.catalog()
+
+    @cached_property
+    def proven(self) -> dict[str, Proof]:
+        """Return the newest proof of each backup."""
+        return proofs(self.home)
+
+    def exists(self) -> str:
+        """Return the newest backups by id."""
+        there = [one.id for one in self.own.all()][-LISTED:]
+        return f"own backups: {', '.join(there) or 'none'}"
+
+    def reach(self) -> tuple[Reached, str]:
+        """Return the newest whole backup not after the point. Raises Refused where there is none, or no server."""
+        if not self.answers():
+            message = (
+                f"Database {self.programs.database.where} does not answer: a backup is loaded into a server that runs. "
+                "Make a new project, set database.project in the stack file and EMS_DATABASE_URL to it."
+            )
+            raise Refused(message)
+        manifest, passed_over = self._chosen()
+        if manifest.envelope is not None:
+            opened(manifest.envelope, self.settings.environment.get("EMS_BACKUP_KEY"))
+        with self.programs.database.reading() as session:
+            current = str(session.value("select current_database()"))
+            stays = why_not_renamed(session)
+        ending = f"{self.now:%Y%m%d_%H%M%S}"
+        fresh = f"{current}_{ending}"
+        final = self._origin(fresh if stays else current)
+        origin = find(self.cloudflare, self.settings.stack.database.hyperdrive).origin
+        proof = self.proven.get(manifest.id)
+        reached = ByDump(
+            at=manifest.at,
+            backup=manifest.id,
+            current=current,
+            fresh=fresh,
+            former=None if stays else f"{current}_former_{ending}",
+            origin=final,
+            moves_from=None if origin == final else origin,
+            proven=proof.at if proof else None,
+            passed_over=passed_over,
+            rows=manifest.rows,
+        )
+        shown = f"proven {proof.at:%Y-%m-%d %H:%M} UTC" if proof else "never proven: invoke backup.verify"
+        why = f"backup {manifest.id} ({shown}) is the newest whole one not after the point"
+        return reached, "; ".join((why, *passed_over))
+
+    def losses(self, reached: Reached, present: Present | None) -> tuple[str, ...]:
+        """Compare the rows of now with those of the backup, table by table."""
+        reached = _own(reached)
+        lines = [f"everything written after {reached.at:%Y-%m-%d %H:%M:%S} UTC, when backup {reached.backup} was made"]
+        if present is None:
+            return (*lines, "how much cannot be told, the database does not answer")
+        now = {table.table: table for table in present.tables}
+        told = []
+        for name in sorted(now.keys() | reached.rows.keys()):
+            there, before = now.get(name), reached.rows.get(name)
+            rows = there.rows if there else None
+            written = f", {there.after} of them written since" if there and there.after else ""
+            if written or (rows is not None and rows != before):
+                told.append(
+                    f"{name}: {rows if rows is not None else 'no'} rows now{written}, {before or 0} in the backup"
+                )
+            elif there is None and before:
+                told.append(f"{name}: not there now, {before} rows in the backup")
+        told.sort(key=lambda line: "written since" not in line)
+        more = [f"and {len(told) - 2 * NAMED} more tables differ"] if len(told) > 2 * NAMED else []
+        return (*lines, *told[: 2 * NAMED], *more)
+
+    def before(self, reached: Reached) -> tuple[Step, ...]:
+        """Return the step after which the backup is here and known to be whole."""
+        return (have_on_this_machine(self._beside(_own(reached)), name="identify"),)
+
+    def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
+        """Load, verify beside, and only then change places."""
+        del present
+        reached = _own(reached)
+        beside, stack = self._beside(reached), self.settings.stack
+        steps = [
+            load_beside(beside, name="restore"),
+            find_equal(beside, stack.database.checks, after_failure=around.after_failure, name="verify"),
+        ]
+        if reached.former is not None:
+            database = self.programs.database
+            places = Places(database, reached.current, reached.fresh, reached.former, reached.backup)
+            steps.append(switch(places, name="switch over"))
+        if reached.moves_from is not None:
+            moving = Moving(
+                self.cloudflare, stack.database.hyperdrive, reached.origin, reached.moves_from, self._password
+            )
+            steps.append(move_connection(moving, name="move connections"))
+        return (*steps, forget(beside, name="forget"))
+
+    def keeps(self, reached: Reached, copied: str) -> str:
+        """Return where the present one stays."""
+        del copied
+        reached = _own(reached)
+        if reached.former is None:
+            return (
+                f"the present database {reached.current} as it is; afterwards set EMS_DATABASE_URL to the database "
+                f"{reached.origin}"
+            )
+        return f"the present database as {reached.former}, until `invoke restore.finish` (`runs.undo` goes back to it)"
+
+    def _chosen(self) -> tuple[Manifest, tuple[str, ...]]:
+        """Return the newest good backup not after the point, and why newer ones are not taken. Raises Refused."""
+        there = [one for one in self.own.all() if one.at <= self.point.at]
+        if self.backup:
+            there = [self.own.get(self.backup)]
+        if not there:
+            first = next((f"; the first is {one.id}" for one in self.own.all()), "")
+            message = f"There is no own backup from before {self.point.utc}{first}. {self.exists()}."
+            raise Refused(message, next_command="invoke backup.list")
+        passed_over: list[str] = []
+        for manifest in reversed(there):
+            fault = self._fault(manifest)
+            if not fault:
+                return manifest, tuple(passed_over)
+            passed_over.append(f"backup {manifest.id} is not good: {fault.rstrip('.')}")
+        older = (
+            [one.id for one in self.own.all() if one.at < there[-1].at and not self._fault(one)] if self.backup else []
+        )
+        message = f"{'; '.join(passed_over)}. Nothing was stopped." + (f" Good: {older[-1]}." if older else "")
+        command = f"invoke restore --point=backup:{older[-1]} --strategy=dump" if older else "invoke backup.list"
+        raise Refused(message, next_command=f"{command} --stack {self.settings.argument}")
+
+    def _fault(self, manifest: Manifest) -> str:
+        """Return why a backup must not be taken: bytes that are not as written, or a proof that failed."""
+        proof = self.proven.get(manifest.id)
+        if proof is not None and not proof.good:
+            return f"its proof failed: {'; '.join(proof.faults[:NAMED])}"
+        return self.own.faults(manifest)
+
+    def _beside(self, reached: ByDump) -> Beside:
+        return Beside(
+            self.programs,
+            self.own,
+            self.own.get(reached.backup),
+            self.settings.home,
+            self.settings.environment.get("EMS_BACKUP_KEY"),
+            reached.current,
+            reached.fresh,
+        )
+
+    def _origin(self, database: str) -> Origin:
+        parts = urlsplit(self.programs.database.url)
+        return Origin(parts.hostname or "", parts.port or PORT, database, unquote(parts.username or ""))
+
+    def _password(self) -> str:
+        return unquote(urlsplit(self.programs.database.url).password or "")
+
+
+def _own(reached: Reached) -> ByDump:
+    if not isinstance(reached, ByDump):
+        message = f"expected what a dump reaches, got {reached}"
+        raise TypeError(message)
+    return reached

@@ -1,0 +1,104 @@
+"""The provider's recovery: the whole project, in place, to any second of its window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from runbooks.model.errors import Refused
+from runbooks.model.timepoint import Point, check_window
+from runbooks.steps.database.present import Present, check_without_present, losses, owed
+from runbooks.steps.database.supabase import let_the_archive_reach, recover
+from runbooks.steps.database.verification import verify
+from runbooks.steps.recovery.strategy import Around, ByPitr, Reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from infra.stack import Database
+    from runbooks.clients.postgres import Postgres
+    from runbooks.clients.supabase import Backups, Supabase
+    from runbooks.engine.step import Step
+    from runbooks.model.timepoint_refusals import Asker
+
+RECOVERS: Final = 60.0  # seconds, until past runs tell
+
+
+@dataclass
+class Pitr:
+    """Point-in-time recovery of one project. `answers`: does the database, now; `agreed` is --without-copy."""
+
+    supabase: Supabase
+    database: Postgres
+    told: Database
+    point: Point
+    asker: Asker
+    answers: Callable[[], bool]
+    agreed: bool
+    clock: Callable[[], datetime]
+    name: str = "pitr"
+    copies_present: bool = True
+
+    @cached_property
+    def backups(self) -> Backups:
+        """Return what the provider keeps, asked for once."""
+        return self.supabase.backups()
+
+    def exists(self) -> str:
+        """Return the window, and the provider's daily backups, which only its dashboard restores."""
+        there = "pitr is not enabled for this project"
+        window = self.backups.window
+        if self.backups.pitr_enabled:
+            ends = [f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "?" for at in (window.earliest, window.latest)]
+            there = f"pitr, from {ends[0]} to {ends[1]}"
+        daily = [backup.inserted_at for backup in self.backups.backups if backup.status == "COMPLETED"]
+        return f"{there}; the provider's daily backups: {', '.join(daily) or 'none'} (restored in its dashboard)"
+
+    def reach(self) -> tuple[Reached, str]:
+        """Return the point itself. Raises Refused where the window or the database forbids it."""
+        if not self.backups.pitr_enabled:
+            message = f"Supabase project {self.supabase.ref}: pitr is not enabled. What exists: {self.exists()}."
+            raise Refused(message)
+        check_window(self.point, self.backups.window, self.asker)
+        if not self.answers():
+            latest = self.backups.window.latest
+            check_without_present(self.point, latest, where=self.database.where, agreed=self.agreed, asker=self.asker)
+        return ByPitr(self.point.at), "the provider's recovery reaches any second of its window"
+
+    def losses(self, _reached: Reached, present: Present | None) -> tuple[str, ...]:
+        """Return what was written after the point."""
+        return losses(present)
+
+    def before(self, reached: Reached) -> tuple[Step, ...]:
+        """Return the step after which the archive covers the point."""
+        return (let_the_archive_reach(self.supabase, self.database, reached.at, name="identify"),)
+
+    def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
+        """Return the recovery, and the proof inside the database."""
+        return (
+            recover(
+                self.supabase,
+                self.database,
+                reached.at,
+                clock=self.clock,
+                way_back=around.way_back,
+                expect=RECOVERS,
+                name="restore",
+            ),
+            verify(
+                self.database,
+                owed(reached.at, present),
+                heartbeat=self.told.heartbeat,
+                checks=self.told.checks,
+                noted=around.noted,
+                seconds=self.told.verify_seconds,
+                after_failure=around.after_failure,
+                name="verify",
+            ),
+        )
+
+    def keeps(self, _reached: Reached, copied: str) -> str:
+        """Return what is said of the copy of the present."""
+        return copied
