@@ -91,6 +91,13 @@ async def read_any(request: web.Request) -> object:
         raise ApiError(400, 6007, "Malformed JSON in request body") from None
 
 
+def objects(value: object, what: str, *, code: int = 10021) -> list[Json]:
+    """Return a list of JSON objects; 400 when it is none."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise ApiError(400, code, f"{what} must be a list of objects")
+    return value
+
+
 def required(content: Json, *names: str, code: int = 10021) -> None:
     """Refuse a body that lacks one of the fields."""
     for name in names:

@@ -202,3 +202,27 @@ def test_a_zone_waits_for_its_name_servers(plane: Plane) -> None:
     assert [zone["name"] for zone in plane.http.get("zones?status=pending").json()["result"]] == ["second.example"]
     assert plane.http.delete(f"zones/{made['id']}").json()["result"] == {"id": made["id"]}
     assert plane.http.get(f"zones/{made['id']}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("PUT", "storage/kv/namespaces/{space}/bulk", [1]),
+        ("POST", "storage/kv/namespaces/{space}/bulk/get", {"keys": 5}),
+        ("POST", "storage/kv/namespaces/{space}/bulk/delete", {"a": 1}),
+        ("PUT", "r2/buckets/files/lock", {"rules": [1]}),
+        ("PUT", "r2/buckets/files/lock", {"rules": [{"id": "a", "condition": 5}]}),
+        ("PUT", "r2/buckets/files/cors", {"rules": "all"}),
+        ("POST", "workers/scripts/api/assets-upload-session", {"manifest": {"/a": 1}}),
+        ("PUT", "workers/scripts/api/routes", [1]),
+        ("PUT", "workers/scripts/api/domains/records", {"origins": ["a"]}),
+        ("POST", "workers/scripts/api/domains/changeset", {"a": 1}),
+    ],
+)
+def test_garbage_is_a_bad_request(plane: Plane, space: str, method: str, path: str, sent: object) -> None:
+    """JSON of another shape than the call takes is refused in the envelope, never a broken server."""
+    plane.worker()
+    plane.ask("POST", "r2/buckets", json={"name": "files"})
+    at = path.format(space=space.rpartition("/")[2])
+    status, code, _ = plane.refused(method, at, json=sent)
+    assert (status, code > 0) == (400, True)

@@ -169,4 +169,4 @@ if __name__ == "__main__":
     try:
         install()
     except UnableError as error:
-        sys.exit(str(error))
+        sys.exit(str(error).partition(" With a network")[0])

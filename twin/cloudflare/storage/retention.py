@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, read, required
+from twin.cloudflare.errors import ApiError, Json, objects, ok, read, required
 from twin.cloudflare.storage.buckets import R2, find_bucket
 from twin.cloudflare.store import changed, found, object_id, store_of
 from twin.route import Route
@@ -29,8 +29,9 @@ def check_lifecycle(rule: Json) -> None:
 def check_lock(rule: Json) -> None:
     """Refuse a lock that does not say for how long."""
     required(rule, "id", "condition", code=10005)
-    kind = rule["condition"].get("type")
-    if kind not in CONDITIONS or (CONDITIONS[kind] and not rule["condition"].get(CONDITIONS[kind])):
+    condition = rule["condition"]
+    kind = condition.get("type") if isinstance(condition, dict) else None
+    if kind not in CONDITIONS or (CONDITIONS[kind] and not condition.get(CONDITIONS[kind])):
         raise ApiError(400, 10005, f"the condition of lock rule {rule['id']} must be Age, Date or Indefinite")
 
 
@@ -57,7 +58,7 @@ async def get_rules(request: web.Request) -> web.Response:
 async def put_rules(request: web.Request) -> web.Response:
     """Replace the rules of one kind."""
     bucket, body, kind = find_bucket(request), await read(request), kind_of(request)
-    rules = body.get("rules") or []
+    rules = objects(body.get("rules") or [], "rules", code=10005)
     for rule in rules:
         CHECKS[kind](rule)
     bucket[kind] = rules

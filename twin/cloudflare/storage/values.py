@@ -205,8 +205,11 @@ async def get_bulk(request: web.Request) -> web.Response:
     """Read up to 100 keys at once as text or JSON, `withMetadata` or not; null for one that is not there."""
     store, namespace = place(request)
     sent = await read(request)
+    keys = sent.get("keys") or []
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ApiError(400, REFUSED, "keys must be a list of names")
     try:
-        values = kv.read_all(store.values, namespace, sent.get("keys") or [], kind=sent.get("type") or "text")
+        values = kv.read_all(store.values, namespace, keys, kind=sent.get("type") or "text")
     except kv.RefusedError as refused:
         raise ApiError(refused.status, REFUSED, str(refused)) from None
     if not sent.get("withMetadata"):

@@ -48,7 +48,7 @@ async def post_session(request: web.Request) -> web.Response:
     if not isinstance(manifest, dict) or len(manifest) > MOST_FILES:
         raise ApiError(400, 10021, "manifest must be an object of paths with hash and size")
     for path, file in manifest.items():
-        if not HASH.match(str(file.get("hash"))) or not isinstance(file.get("size"), int):
+        if not isinstance(file, dict) or not HASH.match(str(file.get("hash"))) or not isinstance(file.get("size"), int):
             raise ApiError(400, 10021, f"{path}: hash must be 32 hex digits and size a number")
         if file["size"] > LARGEST:
             raise ApiError(400, 10021, f"{path} is larger than 25 MiB.")

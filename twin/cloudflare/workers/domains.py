@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from twin.cloudflare.errors import ApiError, Json, ok, read, read_any, required
+from twin.cloudflare.errors import ApiError, Json, objects, ok, read, read_any, required
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
@@ -58,10 +58,9 @@ async def post_changeset(request: web.Request) -> web.Response:
     """Say what `PUT …/domains/records` would do: added, removed, updated and conflicting hosts."""
     store, sent = store_of(request), await read_any(request)
     worker = store.worker(request.match_info["script"])
-    if not isinstance(sent, list):
-        raise ApiError(400, 10021, "The body must be a list of domains.")
+    rows = objects(sent, "domains")
     added, updated, conflicting = [], [], []
-    for row in sent:
+    for row in rows:
         host, zone = place(store, row)
         domain = at(store, host)
         new = {"hostname": host, "zone_id": zone["id"], "zone_name": zone["name"], "service": worker["name"]}
@@ -71,7 +70,7 @@ async def post_changeset(request: web.Request) -> web.Response:
             conflicting.append(new)
         else:
             added.append(new)
-    named = {str(row["hostname"]).lower() for row in sent}
+    named = {str(row["hostname"]).lower() for row in rows}
     removed = [show_domain(d) for d in of(store, worker) if d["hostname"] not in named]
     replaces = request.query.get("replace_state") == "true"
     told = {"added": added, "removed": removed if replaces else [], "updated": updated, "conflicting": conflicting}
@@ -87,7 +86,7 @@ async def put_records(request: web.Request) -> web.Response:
     """Replace all custom domains of a script: what wrangler sends."""
     store, body = store_of(request), await read(request)
     worker = store.worker(request.match_info["script"])
-    wanted = [place(store, row) for row in body.get("origins") or []]
+    wanted = [place(store, row) for row in objects(body.get("origins") or [], "origins")]
     for host, zone in wanted:
         taken = at(store, host)
         if taken is not None and taken["service"] != worker["name"] and not body.get("override_existing_origin"):

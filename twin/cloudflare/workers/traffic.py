@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, read, read_any, required
+from twin.cloudflare.errors import ApiError, Json, objects, ok, read, read_any, required
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
@@ -77,11 +77,10 @@ async def put_routes(request: web.Request) -> web.Response:
     """Replace all routes of a script, in whichever zones they lie: what wrangler sends."""
     store, sent = store_of(request), await read_any(request)
     worker = store.worker(request.match_info["script"])
-    if not isinstance(sent, list):
-        raise ApiError(400, 10021, "The body must be a list of routes.")
+    routes = objects(sent, "routes")
     own = {r["pattern"]: r for z in store.zones() for r in z["routes"].values() if r.get("script") == worker["name"]}
     placed = []
-    for row in sent:
+    for row in routes:
         zone = zone_of_route(store, row)
         old = own.get(row["pattern"])
         check_route(store, zone, row, other_than=old["id"] if old else "")
@@ -91,7 +90,7 @@ async def put_routes(request: web.Request) -> web.Response:
         zone["routes"] = {k: r for k, r in zone["routes"].items() if r.get("script") != worker["name"]}
     for zone, route in placed:
         zone["routes"][route["id"]] = route
-    changed(request, f"routes of {worker['name']}: {', '.join(row['pattern'] for row in sent) or 'none'}")
+    changed(request, f"routes of {worker['name']}: {', '.join(row['pattern'] for row in routes) or 'none'}")
     return ok([{**route, "zone_name": zone["name"]} for zone, route in placed])
 
 
