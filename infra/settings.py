@@ -16,7 +16,7 @@ import msgspec
 import pulumi
 
 from infra.outputs import LIVE_VERSION
-from infra.shapes import SECRET_PREFIX
+from infra.shapes import SECRET_PREFIX, against_pin
 from infra.stack import Stack
 
 if TYPE_CHECKING:
@@ -68,8 +68,12 @@ def load() -> Settings:
 
     Raises pulumi.RunError with the file, the key and what was expected.
     """
+    stack = read_stack()
+    if against := against_pin(stack.pins.get("dns"), stack.records):
+        message = f"Pulumi.{pulumi.get_stack()}.yaml: {against}; `invoke rollback --service=dns --unpin` ends the pin"
+        raise pulumi.RunError(message)
     origin = read_origin(os.environ.get("EMS_DATABASE_URL", ""))
-    return Settings(read_stack(), origin, os.environ, live_version=os.environ.get(LIVE_VERSION) or None)
+    return Settings(stack, origin, os.environ, live_version=os.environ.get(LIVE_VERSION) or None)
 
 
 def read_stack() -> Stack:

@@ -24,6 +24,7 @@ from infra.shapes import (
     HostName,
     Logpush,
     Name,
+    Pin,
     Protection,
     PublicKey,
     Seconds,
@@ -179,15 +180,6 @@ class Contacts(Frozen, frozen=True):
     technical_lead: str
     database_admin: str
     on_call: str
-
-
-class Pin(Frozen, frozen=True):
-    """A release that `pulumi up` must leave in place: written by a rollback, with who, when and why."""
-
-    version: str
-    since: str
-    reason: str
-    run: str
 
 
 class Release(Frozen, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_cloudflare as cloudflare
@@ -13,6 +13,9 @@ from infra.sources import read_site
 
 if TYPE_CHECKING:
     from infra.stack import Stack
+
+PIN: Final = "web"
+"""The pin that keeps the deployment live to which a rollback has gone back."""
 
 
 class WebPages(pulumi.ComponentResource):
@@ -29,6 +32,7 @@ class WebPages(pulumi.ComponentResource):
             deployment_configs=_environments(stack.web.variables),
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # its deployments are what a rollback goes back to
         )
+        pin = stack.pins.get(PIN)
         self.content = PagesContent(
             f"{name}-content",
             base_url=stack.base_url,
@@ -37,6 +41,7 @@ class WebPages(pulumi.ComponentResource):
             branch=stack.web.branch,
             folder=stack.web.folder,
             manifest=read_site(stack.web.folder, root=ROOT),
+            pin=pin.version if pin else None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.project]),
         )
         cloudflare.PagesDomain(

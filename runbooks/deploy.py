@@ -2,8 +2,9 @@
 
 apply → (stage by stage, while the release before keeps the rest of the traffic) → prove the health contract with the
 new version → pass the smoke checks → watch it for a while → record the proof, which is what makes the release a target
-of a later rollback. A check that fails takes the release back by itself: traffic to the release before, the bad one
-quarantined, the good one pinned and proven. A pinned release keeps its traffic: the new code is only uploaded.
+of a later rollback. The site is proven whole, the zone's records at the name servers. A check that fails takes the
+release back by itself: traffic to the release before, the bad one quarantined, the good one pinned and proven. What is
+pinned stays live: new code and files are only uploaded, other records are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import msgspec
 from runbooks.clients.account import Account
 from runbooks.clients.edge import asking_for
 from runbooks.engine.step import Book, NoUndo, Step
-from runbooks.steps.cloudflare.edge import any_version, plainly, serves, smoke_passes
+from runbooks.steps.beside import Beside
+from runbooks.steps.cloudflare.edge import any_version, plainly, serves
 from runbooks.steps.cloudflare.secrets import check_secrets
 from runbooks.steps.cloudflare.stages import (
     WHOLE,
@@ -104,6 +106,7 @@ class Deploy:
     def gather(self) -> Facts:
         """Read what is live and pinned, and what would change. Refuses what was quarantined, a secret without value."""
         check_secrets(self.cloudflare, self.settings)
+        self.beside.refuse_against_pin()
         live, releases = self.cloudflare.live(self.worker), read_releases(self.home, "api")
         pin = read_pins(self.settings.file).get("api")
         now = standing(self.cloudflare, self.worker, live, releases)
@@ -127,9 +130,11 @@ class Deploy:
         stack, proofs = self.settings.stack, tuple(step.name for step in way if is_check(step.name))
         account = Account(self.cloudflare.transport, stack.account, stack.zone)
         return (
+            self.beside.records_before(),
             *way,
             see_doubles(account, stack, after="apply", name="doubles"),
             record_verified(self.home, "api", version=self.released(facts), proofs=proofs, clock=self.clock),
+            *self.beside.records_after(back=bool(facts.live)),
         )
 
     def at_once(self, facts: Facts) -> tuple[Step, ...]:
@@ -139,7 +144,7 @@ class Deploy:
             apply_program(self.pulumi, cloudflare, worker, resources=len(facts.changes or ())),
             follow_program(cloudflare, worker, version=self.released(facts), way_back=WAY_BACK, name="traffic"),
             *self.checks(facts, WHOLE),
-            self.site(facts),
+            *self.beside.site(back=bool(facts.live)),
         )
 
     def in_stages(self, facts: Facts, held: str) -> tuple[Step, ...]:
@@ -150,7 +155,7 @@ class Deploy:
             way.append(route_traffic(cloudflare, worker, to=held, back_to=None, what=NAME, name="end the split"))
         resources = len(facts.changes or ())
         way.append(apply_program(self.pulumi, cloudflare, worker, resources=resources, live=given(held)))
-        way.append(self.site(facts))
+        way += self.beside.site(back=bool(facts.live))
         for stage in self.policy.traffic:
             name = "traffic" + suffix(stage)
             way.append(shift_traffic(cloudflare, worker, version=new, percentage=stage, beside=held, name=name))
@@ -188,11 +193,10 @@ class Deploy:
         )
         return (*proofs, error_rate_stays_low(watch, name="watch" + told))
 
-    def site(self, facts: Facts) -> Step:
-        """Return the step that proves the site, whose content the program has put live."""
-        web = self.settings.stack.web
-        checks = tuple((web.host, smoke) for smoke in web.smoke)
-        return smoke_passes(self.edge, checks, next_command=self.after_failure(facts), name="site")
+    @cached_property
+    def beside(self) -> Beside:
+        """Return what is proven and remembered beside the API."""
+        return Beside(self.settings, self.home, self.cloudflare, self.edge, self.clock, self.command)
 
     def after_failure(self, facts: Facts) -> str | None:
         """Return what to type after a check that failed."""
@@ -231,15 +235,10 @@ class Deploy:
         )
 
     def blameless(self, facts: Facts) -> Callable[[Sight], str]:
-        """Return how to tell that it is the site whose check failed, not the API."""
+        """Return how to tell that it is the site or the records whose check failed, not the API."""
         names = [step.name for step in self.steps(facts) if is_check(step.name) or step.name.startswith("traffic")]
-
-        def why(sight: Sight) -> str:
-            if names[0] in sight.results and names[-1] not in sight.results:
-                return ""
-            return f"it is the site {self.settings.stack.web.host} that fails; the API was left as it is"
-
-        return why
+        other = "it is the site or the records that fail; the API was left as it is"
+        return lambda sight: "" if names[0] in sight.results and names[-1] not in sight.results else other
 
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove that what was live before serves again."""

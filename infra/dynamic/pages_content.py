@@ -15,12 +15,12 @@ from pulumi import dynamic
 from infra.dynamic import pages_upload
 from infra.settings import ROOT, read_token
 
-COMPARED = ("manifest", "branch")
+COMPARED = ("manifest", "branch", "pin")
 IDENTITY = ("account", "project")
 
 
 class ContentProvider(dynamic.ResourceProvider):
-    """Deploy files by direct upload whenever their hashes change."""
+    """Deploy files by direct upload whenever their hashes change; under a pin they are uploaded and not made live."""
 
     serialize_as_secret_always = False  # the pickle is a reference, and a delete needs it in the state
 
@@ -58,9 +58,13 @@ class PagesContent(dynamic.Resource, module="ems-ops", name="PagesContent"):
         branch: str,
         folder: str,
         manifest: dict[str, str],
+        pin: str | None,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """Declare the files of `folder` (from the repository's root) with the hashes in `manifest`."""
+        """Declare the files of `folder` (from the repository's root) with the hashes in `manifest`.
+
+        `pin` is the deployment that a rollback has made live: it stays so.
+        """
         props = {
             "base_url": base_url,
             "account": account,
@@ -68,6 +72,7 @@ class PagesContent(dynamic.Resource, module="ems-ops", name="PagesContent"):
             "branch": branch,
             "folder": folder,
             "manifest": manifest,
+            "pin": pin,
             "deployment": None,
             "url": None,
         }
@@ -82,5 +87,9 @@ def _deployed(props: dict[str, Any]) -> dict[str, Any]:
         folder=Path(ROOT, props["folder"]),
         manifest=props["manifest"],
     )
-    deployment = pages_upload.deploy(site, base_url=props["base_url"], token=read_token())
+    base_url, token, pin = props["base_url"], read_token(), props.get("pin")
+    if pin:
+        deployment = pages_upload.hold(site, pin, base_url=base_url, token=token)
+    else:
+        deployment = pages_upload.deploy(site, base_url=base_url, token=token)
     return {**props, "deployment": deployment.id, "url": deployment.url}

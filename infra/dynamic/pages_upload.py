@@ -9,7 +9,7 @@ import base64
 import json
 import mimetypes
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BUCKET_BYTES: Final = 40 * 1024 * 1024
 BUCKET_FILES: Final = 2000
 READY_SECONDS: Final = 120.0
+HELD: Final = "-held"
+"""How the branch ends of what is uploaded while another deployment is pinned."""
+PAGE: Final = 25  # deployments a page, at most
 SPECIAL: Final = ("/_headers", "/_redirects", "/_routes.json")
 """Files that say how to serve; they travel beside the manifest."""
 
@@ -71,6 +74,39 @@ def deploy(site: Site, *, base_url: str, token: str) -> Deployment:
         return _await_ready(rest, project, _create(rest, project, site))
 
 
+def hold(site: Site, pin: str, *, base_url: str, token: str) -> Deployment:
+    """Leave the deployment `pin` live, or make it so again, and upload the files beside it as a preview.
+
+    A production deployment is live at once, so the files wait on a branch of their own, where they can be looked at.
+    Raises pulumi.RunError with the provider's code and text.
+    """
+    project = f"/accounts/{site.account}/pages/projects/{site.project}"
+    with connected(base_url, token, what="Pages content") as rest:
+        live = _make_live(rest, project, pin)
+        waiting = replace(site, branch=site.branch + HELD)
+        if _uploaded(rest, project, waiting) is None:
+            _upload(rest, waiting, rest.call("GET", f"{project}/upload-token")["jwt"])
+            _await_ready(rest, project, _create(rest, project, waiting))
+        return Deployment(live["id"], live["url"])
+
+
+def _make_live(rest: Rest, project: str, pin: str) -> dict[str, Any]:
+    """Make a deployment the live one unless it is; after a lost answer, look before sending it again."""
+    for attempt in attempts():
+        with attempt:
+            live = rest.send("GET", project).get("canonical_deployment") or {}
+            if live.get("id") == pin:
+                return dict(live)
+            return dict(rest.send("POST", f"{project}/deployments/{pin}/rollback"))
+    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _uploaded(rest: Rest, project: str, site: Site) -> dict[str, Any] | None:
+    """Return a recent deployment of exactly these files, live or not, if there is one."""
+    recent = rest.call("GET", f"{project}/deployments", params={"per_page": str(PAGE)})
+    return next((deployment for deployment in recent if _made_of(deployment, site)), None)
+
+
 def _upload(rest: Rest, site: Site, jwt: str) -> None:
     """Send the files that Pages does not have yet."""
     door = {"Authorization": f"Bearer {jwt}"}
@@ -98,7 +134,7 @@ def _buckets(folder: Path, paths: dict[str, str]) -> Iterator[list[dict[str, Any
 
 
 def _create(rest: Rest, project: str, site: Site) -> dict[str, Any]:
-    """Create the deployment once: after a lost answer, look whether it is live before sending it again."""
+    """Create the deployment once: after a lost answer, look whether it is there before sending it again."""
     manifest = {path: digest for path, digest in site.manifest.items() if path not in SPECIAL}
     parts: dict[str, Any] = {
         "manifest": (None, json.dumps(manifest)),
@@ -112,11 +148,18 @@ def _create(rest: Rest, project: str, site: Site) -> dict[str, Any]:
             parts[path.lstrip("/")] = (path.lstrip("/"), (site.folder / path.lstrip("/")).read_bytes())
     for attempt in attempts():
         with attempt:
-            live = rest.send("GET", project).get("canonical_deployment") if attempt.num > 1 else None
-            if live and _made_of(live, site):
-                return dict(live)
+            if attempt.num > 1 and (made := _after_loss(rest, project, site)) is not None:
+                return made
             return dict(rest.send("POST", f"{project}/deployments", files=parts))
     raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _after_loss(rest: Rest, project: str, site: Site) -> dict[str, Any] | None:
+    """Return the deployment whose answer was lost: in production the live one, else one of the newest."""
+    if site.branch.endswith(HELD):
+        return _uploaded(rest, project, site)
+    live = rest.send("GET", project).get("canonical_deployment")
+    return dict(live) if live and _made_of(live, site) else None
 
 
 def _await_ready(rest: Rest, project: str, deployment: dict[str, Any]) -> Deployment:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Generic, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
 from runbooks.clients.transport import Answer, Explanation, Transport, excerpt
 from runbooks.model.errors import AnswerLost, CheckError
 from runbooks.model.reconciliation import DEPLOY, MOVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ResultT = TypeVar("ResultT")
 
@@ -38,6 +42,22 @@ class Metadata(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class Binding(msgspec.Struct, frozen=True):
+    """What a version reaches by `name`: of the other fields one says which, by the binding's type."""
+
+    name: str
+    type: str
+    namespace_id: str = ""
+    bucket_name: str = ""
+    id: str = ""
+
+
+class Resources(msgspec.Struct, frozen=True):
+    """What a version consists of; an entry of a list does not say."""
+
+    bindings: tuple[Binding, ...] = ()
+
+
 class Version(msgspec.Struct, frozen=True):
     """An uploaded version of a Worker: `id` is a UUID, `number` counts up within the Worker."""
 
@@ -45,6 +65,7 @@ class Version(msgspec.Struct, frozen=True):
     number: int
     metadata: Metadata
     annotations: Annotations = Annotations()
+    resources: Resources = Resources()
 
     @property
     def is_maintenance(self) -> bool:
@@ -141,18 +162,31 @@ class Cloudflare:
         With `deployable=true` the API ignores paging (seen 2026-09), so this is one request.
         """
         answer = self.transport.get(f"{self._script(script)}/versions", {"deployable": "true"})
-        return _result(answer, _Versions).items
+        return result_of(answer, _Versions).items
 
     def version(self, script: str, version: str) -> Version | None:
         """Return one version by its id, or None when the Worker has none of that id."""
         absent = (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
         answer = self.transport.get(f"{self._script(script)}/versions/{version}", accept=absent)
-        return None if answer.status in absent else _result(answer, Version)
+        return None if answer.status in absent else result_of(answer, Version)
+
+    def lacks(self, binding: Binding) -> bool:
+        """Tell whether what a binding leads to is gone. What the token may not see is not said to be gone."""
+        places = {
+            "kv_namespace": f"storage/kv/namespaces/{binding.namespace_id}",
+            "r2_bucket": f"r2/buckets/{binding.bucket_name}",
+            "hyperdrive": f"hyperdrive/configs/{binding.id}",
+        }
+        if binding.type not in places:
+            return False
+        unclear = (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED)
+        answer = self.transport.get(f"/accounts/{self.account}/{places[binding.type]}", accept=unclear)
+        return answer.status == HTTPStatus.NOT_FOUND
 
     def deployments(self, script: str) -> tuple[Deployment, ...]:
         """Return the latest deployments, the live one first; none when the Worker doesn't exist yet."""
         answer = self.transport.get(f"{self._script(script)}/deployments", accept=(HTTPStatus.NOT_FOUND,))
-        return () if answer.status == HTTPStatus.NOT_FOUND else _result(answer, _Deployments).deployments
+        return () if answer.status == HTTPStatus.NOT_FOUND else result_of(answer, _Deployments).deployments
 
     def live(self, script: str) -> Deployment | None:
         """Return the deployment that has the traffic now, or None when nothing was ever deployed."""
@@ -181,14 +215,14 @@ class Cloudflare:
         params = {"force": "true"} if force else None
         answer = self.transport.send(DEPLOY, f"{self._script(script)}/deployments", json=body, params=params)
         try:
-            return _result(answer, Deployment)
+            return result_of(answer, Deployment)
         except CheckError as error:
             raise AnswerLost(str(error)) from None  # said yes, but not what it did
 
     def hyperdrives(self) -> tuple[Hyperdrive, ...]:
         """Return the first 100 Hyperdrive configs of the account (the API's largest page)."""
         answer = self.transport.get(f"/accounts/{self.account}/hyperdrive/configs", {"per_page": "100"})
-        return _result(answer, tuple[Hyperdrive, ...])
+        return result_of(answer, tuple[Hyperdrive, ...])
 
     def move(self, config: Hyperdrive, origin: Origin, *, password: str) -> Hyperdrive:
         """Let a Hyperdrive config connect to another database, cached as before.
@@ -200,7 +234,7 @@ class Cloudflare:
         body = {"origin": there, "caching": config.caching}
         answer = self.transport.send(MOVE, path, json=body)
         try:
-            return _result(answer, Hyperdrive)
+            return result_of(answer, Hyperdrive)
         except CheckError as error:
             raise AnswerLost(str(error)) from None
 
@@ -208,5 +242,18 @@ class Cloudflare:
         return f"/accounts/{self.account}/workers/scripts/{script}"
 
 
-def _result(answer: Answer, shape: type[ResultT]) -> ResultT:
+def result_of(answer: Answer, shape: type[ResultT]) -> ResultT:
+    """Return the `result` of an answer as typed data. Raises CheckError."""
     return answer.decode(_Envelope[shape]).result  # type: ignore[valid-type] # the shape is a value here
+
+
+def paged(
+    transport: Transport, path: str, shape: type[ResultT], *, per_page: int, params: Mapping[str, str] | None = None
+) -> Iterator[ResultT]:
+    """Yield the entries of a list, asking for a page when it is needed, until a short one."""
+    for page in count(1):
+        asked = {**(params or {}), "page": str(page), "per_page": str(per_page)}
+        rows = result_of(transport.get(path, asked), tuple[shape, ...])  # type: ignore[valid-type] # a value here
+        yield from rows
+        if len(rows) < per_page:
+            return

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     auto_shortflags=False,
     help={
         **WRITING,
-        "service": "What to roll back: api.",
-        "to": "Id of a version, or its beginning. Without it: the last release that was verified good.",
-        "unpin": "Only take the pin away: the next deploy sends the traffic to what the repository holds.",
+        "service": "What to roll back: api (the Worker), web (the site), dns (the zone's records).",
+        "to": "Id of a version or deployment, or its beginning; for dns a snapshot's id or a point in time. "
+        "Without it: the last one that was verified good.",
+        "unpin": "Only take the pin away: the next deploy makes live what the repository holds.",
         "accept_secret_change": "Go on although a secret has changed since that version was live.",
     },
 )
@@ -36,11 +37,12 @@ def rollback(
     reason: str = "",
     take_over: bool = False,
 ) -> None:
-    """Send the traffic back to the last verified release and pin it there.
+    """Send a service back to the last verified release and pin it there.
 
-    Changes: which version answers (within a second), and the pin in the stack file, so that the next deploy uploads
-    new code without sending traffic to it. Not changed: data, secrets, records. Doing it twice changes nothing more;
-    to go further back name the version with --to. Costs: nothing; requests in flight end on the old version.
+    Changes: for api which version answers, for web which deployment is live, both within a second; for dns the records
+    that differ from the snapshot, all or none, as the plan lists them. And the pin in the stack file: the next deploy
+    uploads new code and files without making them live, and refuses other records. Not changed: data, secrets, records
+    of other products. Doing it twice changes nothing more; to go further back use --to. Costs: nothing.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     arguments: dict[str, object] = {

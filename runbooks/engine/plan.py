@@ -44,7 +44,7 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run will do, from which facts, and what will be lost. `estimate` lies `between` two times, in seconds.
 
-    `otherwise` is what follows when a proof fails after something took effect.
+    `otherwise` is what follows when a proof fails after something took effect; `shows` what else it lets one see.
     """
 
     book: str
@@ -56,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     estimate: float
     between: tuple[float, float] | None = None
+    shows: tuple[str, ...] = ()
     otherwise: tuple[PlannedStep, ...] = ()
     lease: str = ""
     """The lease that is taken, where it is not the stack's own."""
@@ -112,6 +113,7 @@ def draft(
         losses=book.losses(facts),
         summary=book.summary(facts),
         estimate=sum(line.expect for line in lines),
+        shows=book.shows(facts),
         between=(sum(least for least, _, _ in took), sum(most for _, _, most in took)),
         otherwise=tuple(planned(step, expect=step.expect) for step in otherwise),
         lease=f"{stack}.{book.lease}" if book.lease else "",

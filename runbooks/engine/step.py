@@ -114,7 +114,8 @@ class Book(Generic[FactsT]):
     `gather` only reads. `steps` is a pure function of the facts: the same facts give the same steps, which is what
     makes a plan a contract and a resume possible. `facts_type` (a msgspec.Struct) turns journalled facts back into
     data.
-    `losses` names what will be lost, a line each. `recheck` names the facts that are read again before the first write.
+    `losses` names what will be lost, `shows` what else must be seen before it is agreed to, a line each.
+    `recheck` names the facts that are read again before the first write.
     `after_undo` gives the reading steps that prove the old state once everything was taken back.
     `on_failure` gives the steps that follow by themselves when a reading step does not prove what it should after
     something took effect. They are part of the plan that is agreed to.
@@ -127,6 +128,7 @@ class Book(Generic[FactsT]):
     steps: Callable[[FactsT], tuple[Step, ...]]
     summary: Callable[[FactsT], str]
     losses: Callable[[FactsT], tuple[str, ...]] = lambda _facts: ()
+    shows: Callable[[FactsT], tuple[str, ...]] = lambda _facts: ()
     recheck: tuple[str, ...] = ()
     after_undo: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
     on_failure: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()

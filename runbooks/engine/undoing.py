@@ -46,6 +46,7 @@ def undo_plan(past: Past, proofs: tuple[Step, ...]) -> Plan:
         steps=back + after,
         otherwise=(),
         losses=stay,
+        shows=(),
         summary=f"take back {len(back)} of {len(newest_first)} steps that took effect",
         estimate=sum(step.expect for step in back + after),
     )

@@ -63,6 +63,24 @@ UPLOAD_AGAIN: Final = Write(
     request_id="the version's annotation workers/message",
     steps=("secrets.set_secrets",),
 )
+MOVE_SITE: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/accounts/[^/]+/pages/projects/[^/]+/deployments/[^/]+/rollback",
+    lost=Lost.BY_LOOKUP,
+    how="the project's canonical deployment; one of somebody else that came between is left as it is",
+    request_id="nowhere: a rollback makes nothing that could carry it",
+    steps=("pages.make_live",),
+)
+CHANGE_RECORDS: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/zones/[^/]+/dns_records/batch",
+    lost=Lost.BY_LOOKUP,
+    how="the records that stand; a batch is one transaction, and none of its parts can be done to its own result",
+    request_id="nowhere: in a record's comment it would be a change of the record",
+    steps=("records.bring_back",),
+)
 RESTRICT: Final = Write(
     system="Supabase",
     call="POST",
@@ -217,6 +235,14 @@ NOTE_RELEASE: Final = Write(
     how="the line of this request, or what the ledger says as a whole",
     request_id="the line's field request",
     steps=("releases.record_verified", "releases.quarantine", "releases.note_unpinned"),
+)
+KEEP_RECORDS: Final = Write(
+    system="ops home",
+    call="append to records.jsonl",
+    lost=Lost.BY_LOOKUP,
+    how="the last line: the same records are not written twice",
+    request_id="nowhere: the line's field run names the run",
+    steps=("snapshots.keep_records",),
 )
 PIN: Final = Write(
     system="stack file",

@@ -21,6 +21,8 @@ Parts: TypeAlias = "list[tuple[str, str]]"
 """One line, as texts with the style of each: an effect, a status, or a style of the screen's library."""
 FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 """Variables by which an environment says that what reads our output can show colours (rich's documentation)."""
+SHOWN_STYLE = {"- ": "red", "+ ": "green", "~ ": "yellow"}
+"""What goes, what comes, what becomes another, by the mark at the line's beginning."""
 TOLD_AT_THE_END = ("failed", "paused")
 """Statuses whose reason stands whole below the steps: not cut to a cell beside its step as well."""
 WORTH_A_LINE = 3.0  # seconds; a step expected to take longer says that it started, also without a live screen
@@ -84,12 +86,14 @@ class Terminal:
         self._last_progress = 0.0
 
     def plan(self, plan: Plan) -> None:
-        """Print what is going to happen: summary, losses, steps, estimate, digest."""
+        """Print what is going to happen: summary, losses, what it shows, steps, estimate, digest."""
         self.end()
         self._lines = {step.name: self._new(step) for step in plan.steps}
         self._print(f"{plan.book.capitalize()}  {plan.summary}", "bold")
         for loss in plan.losses:
             self._print(f"Loses    {loss}", "bold red")
+        for shown in plan.shows:
+            self._print(f"  {shown}", SHOWN_STYLE.get(shown[:2], ""))
         if plan.estimate >= 1:
             self._print(f"Takes    about {span(plan.estimate)}{_range(plan.between)}")
         self._number(self._lines.values())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from ruamel.yaml import YAML
 
-from infra.stack import Pin
+from infra.shapes import Pin
 from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, Refused
 from runbooks.model.settings import read_stack
@@ -31,6 +31,7 @@ def pin_release(
     *,
     version: str | Callable[[Sight], str],
     reason: str,
+    declared: str = "",
     clock: Callable[[], datetime],
     name: str = "pin",
 ) -> Step:
@@ -40,7 +41,8 @@ def pin_release(
         return version if isinstance(version, str) else version(sight)
 
     def act(sight: Sight) -> Json:
-        pin = Pin(version=wanted(sight), since=clock().isoformat(timespec="seconds"), reason=reason, run=sight.run)
+        since = clock().isoformat(timespec="seconds")
+        pin = Pin(version=wanted(sight), since=since, reason=reason, run=sight.run, declared=declared)
         write_pins(stack_file, {**read_pins(stack_file), service: pin})
         return {"pin": msgspec.to_builtins(pin)}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import AnswerLost, Refused, Unreachable
+from runbooks.steps.lines import add_line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,8 @@ class Releases(msgspec.Struct, frozen=True):
     """The run that quarantined each of those, at last."""
     rolled_back_to: str | None
     """The version that the latest rollback chose, until another one is verified or the pin is taken away."""
+    proofs: dict[str, dict[str, Any]] = {}
+    """What was seen when a version was last verified, by proof."""
 
     @property
     def good(self) -> tuple[str, ...]:
@@ -74,19 +76,21 @@ def read_releases(home: Home, service: str) -> Releases:
     verified: dict[str, None] = {}
     quarantined: dict[str, str] = {}
     rolled_back_to: str | None = None
+    proofs: dict[str, dict[str, Any]] = {}
     for line in _lines(home):
         if line.service != service:
             continue
         if line.standing is Standing.VERIFIED:
             verified.pop(line.version, None)
             verified[line.version] = None
+            proofs[line.version] = line.proof
             rolled_back_to = rolled_back_to if line.version == rolled_back_to else None
         elif line.standing is Standing.QUARANTINED:
             quarantined[line.version] = line.run
             rolled_back_to = line.to
         else:
             rolled_back_to = None
-    return Releases(tuple(verified), tuple(quarantined), quarantined, rolled_back_to)
+    return Releases(tuple(verified), tuple(quarantined), quarantined, rolled_back_to, proofs)
 
 
 def record_verified(
@@ -170,7 +174,7 @@ def _note(
 
     def act(sight: Sight) -> Json:
         noted = msgspec.structs.replace(line(sight), request=sight.request)
-        _append(home, noted)
+        add_line(home, LEDGER, noted)
         return {"version": noted.version, "standing": noted.standing, "at": noted.at}
 
     return Step(
@@ -179,41 +183,7 @@ def _note(
 
 
 def _lines(home: Home) -> list[Line]:
-    """Return every whole line of the ledger; none when there is no ledger yet."""
-    *whole, _torn = _content(home).split(b"\n")
-    lines = []
-    for number, text in enumerate(whole, 1):
-        try:
-            lines.append(msgspec.json.decode(text, type=Line))
-        except msgspec.MsgspecError as error:
-            if "truncated" in str(error):
-                continue  # the write that a crash cut off; what it would have said is found by its step again
-            ledger = home.where(LEDGER)
-            message = f"{ledger}, line {number}: expected a release's standing, got {error}"
-            raise Refused(message, next_command=f"edit {ledger}") from None
-    return lines
-
-
-def _content(home: Home) -> bytes:
-    try:
-        return home.read_log(LEDGER)
-    except OSError as error:
-        message = f"{home.where(LEDGER)}: it cannot be read ({error.strerror or error})."
-        raise Unreachable(message) from error
-
-
-def _append(home: Home, line: Line) -> None:
-    """Add one line and put it on disk, without what a crash left of the line before. Raises AnswerLost."""
-    whole = _content(home).rfind(b"\n") + 1
-    try:
-        log = home.open_log(LEDGER, size=whole)
-        try:
-            log.append(msgspec.json.encode(line) + b"\n", durable=True)
-        finally:
-            log.close()
-    except OSError as error:
-        message = f"{home.where(LEDGER)}: it is not sure that a line was added ({error.strerror or error})."
-        raise AnswerLost(message) from error
+    return read_lines(home, LEDGER, Line, "a release's standing")
 
 
 def _now(clock: Callable[[], datetime]) -> str:

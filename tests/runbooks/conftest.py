@@ -8,6 +8,7 @@ import pytest
 
 from runbooks.clients.postgres import Postgres
 from tests.runbooks.desk import Desk, opened
+from tests.runbooks.plane import Plane, at_the_plane
 from tests.runbooks.stand_in import StandIn, serving
 from tests.twin.running import running
 
@@ -28,6 +29,13 @@ def desk(stand_in: StandIn, root: Path, tmp_path: Path) -> Iterator[Desk]:
     """Give an operator's desk of its own."""
     with opened(stand_in, root=root, folder=tmp_path) as desk:
         yield desk
+
+
+@pytest.fixture
+def plane(root: Path, tmp_path: Path) -> Iterator[Plane]:
+    """Give an operator's desk at a twin's control plane, with a site and a zone."""
+    with at_the_plane(root, tmp_path) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")

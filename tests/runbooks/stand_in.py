@@ -41,10 +41,14 @@ class StandIn:
     """By version: paths that it answers with another status."""
     bad_after: dict[str, int] = field(default_factory=dict)
     """By version: how many requests it answers well before every one fails."""
+    older: list[dict[str, Any]] = field(default_factory=list)
+    """Versions that can no longer get traffic."""
+    bound: dict[str, int] = field(default_factory=dict)
+    """By id of what versions may be bound to: the status of its answer. What is not named is gone."""
     lose_next_write: bool = False
     """Whether the next write is done and its answer never comes."""
 
-    def upload(self, *, message: str = "app 0123456789ab") -> str:
+    def upload(self, *, message: str = "app 0123456789ab", bindings: tuple[dict[str, str], ...] = ()) -> str:
         """Add a version, newest first, and return its id."""
         version = str(uuid.uuid4())
         entry = {
@@ -52,6 +56,7 @@ class StandIn:
             "number": len(self.versions) + 1,
             "metadata": {"created_on": datetime.now(UTC).isoformat(), "source": "api"},
             "annotations": {"workers/message": message},
+            "bindings": bindings,
         }
         self.versions.insert(0, entry)
         return version
@@ -98,7 +103,20 @@ class StandIn:
         if "/workers/workers/" in route or "/versions" in route:
             found = self.resource(method, route, body)
             return (200, {"success": True, "result": found}) if found else (404, {"success": False, "errors": []})
-        return self.health() if route == "/api/health" else self.serve(route)
+        return self.health() if route == "/api/health" else self.beside(route) or self.serve(route)
+
+    def beside(self, route: str) -> tuple[int, Any] | None:
+        """Answer what stands beside the traffic: what versions are bound to, and a zone without records."""
+        before, _, last = route.rpartition("/")
+        if before.endswith(("/namespaces", "/buckets", "/configs")):
+            status = self.bound.get(last, 404)
+            return status, {"success": status == 200, "result": {}, "errors": []}
+        if last in ("zones", "dns_records", "projects"):
+            return 200, {
+                "success": True,
+                "result": [{"id": "z" * 32, "name": "ems.example"}] if last == "zones" else [],
+            }
+        return None
 
     def resource(self, method: str, route: str, body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Answer for a Worker or its versions, which have the same code and bindings; nothing for a missing one."""
@@ -109,10 +127,14 @@ class StandIn:
             return {"id": made, "bindings": body["bindings"]}
         if route.endswith("/workers/workers/ems-api"):
             return {"id": "w" * 32}
-        known = next((dict(version) for version in self.versions if route.endswith(version["id"])), {})
+        known = next((dict(one) for one in self.versions + self.older if route.endswith(one["id"])), {})
         if not known:
             return {}
-        bindings = [{"name": "KEY", "type": "secret_text"}, {"name": "MODE", "type": "plain_text", "text": "safe"}]
+        bindings = [
+            {"name": "KEY", "type": "secret_text"},
+            {"name": "MODE", "type": "plain_text", "text": "safe"},
+            *known.pop("bindings", ()),
+        ]
         module = {"name": "i.js", "content_type": "application/javascript+module", "content_base64": "Ly8="}
         runtime = {"compatibility_date": "2026-04-01"}
         whole = {"resources": {"bindings": bindings, "script_runtime": runtime}}

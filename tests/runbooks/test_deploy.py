@@ -145,7 +145,7 @@ def test_what_is_not_the_releases_fault_is_not_taken_back(desk: Desk) -> None:
         desk.stand_in.deploy(newer if traffic == (100,) else good)
         outcome = desk.run(replace(book, gather=partial(same, facts)))
         assert (outcome.status, outcome.exit) == ("unproven", Exit.UNPROVEN)
-        assert "then it is the site www.ems.example that fails; the API was left as it is" in outcome.text
+        assert "then it is the site or the records that fail; the API was left as it is" in outcome.text
     assert read_releases(desk.home, "api").quarantined == ()
 
 
@@ -159,10 +159,11 @@ def test_traffic_grows_by_stages(desk: Desk) -> None:
     assert held(desk.settings.root) == [old, new]
     checks = ["health", "smoke", "watch"]
     assert [step.name for step in outcome.plan.steps] == [
-        *("apply", "site"),
+        *("records before", "apply", "site", "content", "record site"),
         *("traffic at 0 %", *(f"{check} at 0 %" for check in checks)),
         *("traffic at 10 %", *(f"{check} at 10 %" for check in checks)),
         *("traffic", *checks, "declare", "doubles", "record"),
+        *("records after", "names", "record records"),
     ]
     asked = [headers.get("cloudflare-workers-version-overrides") for _, path, headers, _ in desk.stand_in.seen
              if path == "/api/horses"]  # fmt: skip

@@ -11,8 +11,9 @@ from runbooks import rollback
 from runbooks.engine.runner import Consent
 from runbooks.engine.step import Sight
 from runbooks.model.errors import ActRefused, Exit, Refused
+from runbooks.steps.cloudflare.workers import given
 from runbooks.steps.pins import read_pins
-from runbooks.steps.releases import read_releases
+from runbooks.steps.releases import read_releases, record_verified
 from tests.runbooks.desk import now
 
 if TYPE_CHECKING:
@@ -94,6 +95,52 @@ def test_what_can_not_be_a_target_is_refused(desk: Desk) -> None:
     with pytest.raises(Refused, match=rf"--to=ffff: expected one deployable .* got none\. Deployable: {known}\."):
         roll_back(desk, to="ffff")
     assert desk.stand_in.writes == []
+
+
+def test_a_version_that_was_rolled_back_from_is_no_target(desk: Desk) -> None:
+    """Naming it is refused with when and by which run it was left, and with the way to the last good one."""
+    desk.release()
+    bad = desk.release(good=False)
+    run = roll_back(desk).run
+    with pytest.raises(Refused, match=rf"version {bad} was rolled back from by run {run}") as raised:
+        roll_back(desk, to=bad)
+    assert raised.value.next_command == "invoke rollback --stack twin"
+    assert len(desk.stand_in.writes) == 1
+
+
+def test_a_version_older_than_the_provider_keeps_is_no_target(desk: Desk) -> None:
+    """What was uploaded too long ago gets no traffic any more: that is said, named or not."""
+    old = desk.release()
+    desk.stand_in.older.append(desk.stand_in.versions.pop())
+    desk.release(good=False)
+    with pytest.raises(Refused, match=r"version “app 0123456789ab” of .* is older than the last 100 uploads") as raised:
+        roll_back(desk, to=old)
+    assert raised.value.next_command == "invoke deploy --stack twin"
+    with pytest.raises(Refused, match=r"got none in .* but 1 that are older than the last 100 uploads"):
+        roll_back(desk)
+    assert desk.stand_in.writes == []
+
+
+def test_a_version_that_is_bound_to_what_is_gone_is_no_target(desk: Desk) -> None:
+    """Each binding is looked for before anything is done; what the token may not see does not stop the way back."""
+    desk.stand_in.bound = {"here": 200, "hidden": 403}
+    bindings = (
+        {"name": "CACHE", "type": "kv_namespace", "namespace_id": "here"},
+        {"name": "FILES", "type": "r2_bucket", "bucket_name": "hidden"},
+        {"name": "DB", "type": "hyperdrive", "id": "gone"},
+        {"name": "VERSION", "type": "version_metadata"},
+    )
+    other = desk.release()
+    good = desk.stand_in.upload(bindings=bindings)
+    desk.stand_in.deploy(good)
+    record_verified(desk.home, "api", version=given(good), proofs=(), clock=now).act(Sight())
+    desk.release(good=False)
+    with pytest.raises(Refused, match=rf"{good} of ems-api is bound to .* no longer there: DB .hyperdrive.") as raised:
+        roll_back(desk)
+    assert raised.value.next_command == f"invoke rollback --to={other} --stack twin"
+    assert desk.stand_in.writes == []
+    desk.stand_in.bound["gone"] = 200
+    assert roll_back(desk).exit is Exit.DONE
 
 
 def test_without_evidence_nothing_is_guessed(desk: Desk) -> None:

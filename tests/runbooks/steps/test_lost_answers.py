@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import psycopg
 import pytest
 
 from runbooks.clients.cloudflare_secrets import WorkerSecrets
+from runbooks.clients.pages import Deployment, Stage
+from runbooks.clients.pages import Project as PagesProject
 from runbooks.clients.postgres_programs import Programs
 from runbooks.clients.supabase import (
     Backups,
@@ -27,6 +29,9 @@ from runbooks.clients.supabase import (
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import AnswerLost, Exit
 from runbooks.model.reconciliation import WRITES
+from runbooks.model.records import Record
+from runbooks.steps.cloudflare.pages import make_live
+from runbooks.steps.cloudflare.records import bring_back
 from runbooks.steps.cloudflare.secrets import set_secrets
 from runbooks.steps.cloudflare.stages import follow_program, shift_traffic
 from runbooks.steps.cloudflare.workers import given, route_traffic
@@ -37,16 +42,20 @@ from runbooks.steps.database.server import end_other_sessions
 from runbooks.steps.database.supabase import let_the_archive_reach, recover
 from runbooks.steps.pins import pin_release, unpin_release
 from runbooks.steps.releases import note_unpinned, quarantine, record_verified
+from runbooks.steps.snapshots import keep_records
 from tests.runbooks.desk import now
 from tests.runbooks.steps.backups.acts import MAKERS as BACKUPS
 from tests.runbooks.steps.backups.acts import Acts
 from tests.runbooks.steps.database.test_recovery import BEFORE, FakeDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from runbooks.clients.pages import Pages
     from runbooks.clients.postgres import Postgres
+    from runbooks.clients.zone.records import Zone
     from runbooks.engine.step import Json
+    from runbooks.model.records import Change
     from tests.runbooks.desk import Desk
 
 
@@ -154,11 +163,51 @@ def _of_backups(maker: Callable[[Acts], Step], bench: Bench) -> Step:
     return maker(Acts(bench.desk, bench.database))
 
 
+@dataclass
+class Host:
+    """A site that does what it is asked: which of its deployments is live."""
+
+    live: str = "old"
+
+    def project(self, name: str) -> PagesProject:
+        """Tell what is live."""
+        stage = Stage("deploy", "success")
+        live = Deployment(self.live, "https://x", "production", "2026-11-28T00:00:00Z", stage)
+        return PagesProject(name, f"{name}.pages.dev", "main", canonical_deployment=live)
+
+    def make_live(self, project: str, deployment: str) -> Deployment:
+        """Make it live."""
+        self.live = deployment
+        live = self.project(project).canonical_deployment
+        assert live is not None
+        return live
+
+
+@dataclass
+class Names:
+    """A zone that does what it is asked."""
+
+    name: str = "ems.example"
+    held: tuple[Record, ...] = (Record(name="a.ems.example", type="A", content="192.0.2.1", id="1"),)
+
+    def change(self, made: Sequence[Change]) -> None:
+        """Do it."""
+        self.held = tuple(change.after for change in made if change.after)
+
+    def back(self) -> Step:
+        """Return the step that brings another record back."""
+        wanted = (Record(name="a.ems.example", type="A", content="192.0.2.2"),)
+        return bring_back(cast("Zone", self), lambda: self.held, planned=self.held, wanted=wanted)
+
+
 MAKERS: dict[str, Callable[[Bench], Step]] = {
     "workers.route_traffic": Bench.route,
     "stages.shift_traffic": Bench.shift,
     "stages.follow_program": Bench.follow,
     "secrets.set_secrets": Bench.secrets,
+    "pages.make_live": lambda _: make_live(cast("Pages", Host()), "ems-web", to="new", back_to="old"),
+    "records.bring_back": lambda _: Names().back(),
+    "snapshots.keep_records": lambda b: keep_records(b.desk.home, lambda: Names().held, clock=now),
     "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
     "supabase.recover": Bench.recovery,
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(

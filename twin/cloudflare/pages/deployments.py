@@ -170,6 +170,8 @@ async def rollback(request: web.Request) -> web.Response:
     project, deployment = find(request)
     if deployment["environment"] != "production":
         raise ApiError(400, 8000039, "Only production deployments can be rolled back to.")
+    if deployment["latest_stage"]["status"] != "success":  # code unconfirmed; the rule is the documentation's
+        raise ApiError(400, 8000039, "Only successful deployments can be rolled back to.")
     if deployment["id"] == project["canonical"]:
         raise ApiError(400, 8000040, "The deployment is already the live one.")
     project["canonical"] = deployment["id"]

@@ -13,6 +13,8 @@ from twin.world import UnrunnableError
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from twin.cloudflare.store import Store
+
 MOST_VERSIONS = 2
 LISTED = 10  # entries of an unpaged list, as seen in September 2026
 
@@ -70,6 +72,13 @@ def check_parts(worker: Json, sent: object) -> list[Json]:
     return parts
 
 
+def check_bound(store: Store, worker: Json, parts: list[Json]) -> None:
+    """Refuse a version that is bound to something that is gone since (documented; as which code is unconfirmed)."""
+    for part in parts:
+        for binding in versions.get(worker, part["version_id"])["bindings"]:
+            bindings.check(store, binding)
+
+
 def changed_secrets(worker: Json, parts: list[Json]) -> list[str]:
     """Return the secrets that were changed since a version was active that is to be active again."""
     active = {part["version_id"] for d in worker["deployments"] for part in d["versions"]}
@@ -89,6 +98,7 @@ async def post(request: web.Request) -> web.Response:
     if body.get("strategy") != "percentage":
         raise ApiError(400, 10021, "strategy must be 'percentage'.")
     parts = check_parts(worker, body.get("versions"))
+    check_bound(store_of(request), worker, parts)
     notes = {k: v for k, v in (body.get("annotations") or {}).items() if k != "workers/triggered_by"}
     versions.check_notes(notes)
     secrets = changed_secrets(worker, parts)

@@ -1,0 +1,83 @@
+"""What a deploy proves and remembers beside the API: the site with all that it needs, and the records of the zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from infra.shapes import against_pin, declared
+from runbooks.clients.zone.resolver import Resolver
+from runbooks.model.errors import Refused
+from runbooks.steps.cloudflare.edge import smoke_passes
+from runbooks.steps.cloudflare.names import names_stand
+from runbooks.steps.cloudflare.pages import deployed_by
+from runbooks.steps.cloudflare.records import zone_of
+from runbooks.steps.cloudflare.site import site_serves
+from runbooks.steps.releases import record_verified
+from runbooks.steps.snapshots import keep_records, kept_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.edge import Edge
+    from runbooks.engine.record.home import Home
+    from runbooks.engine.step import Step
+    from runbooks.model.records import Record
+    from runbooks.model.settings import Settings
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One deploy's site and records. `command` makes a command line of this stack."""
+
+    settings: Settings
+    home: Home
+    cloudflare: Cloudflare
+    edge: Edge
+    clock: Callable[[], datetime]
+    command: Callable[[str], str]
+
+    @cached_property
+    def owned(self) -> Callable[[], tuple[Record, ...]]:
+        """Return how to read the records in the zone that are ours."""
+        return zone_of(self.cloudflare, self.settings.stack)[1]
+
+    def refuse_against_pin(self) -> None:
+        """Raise Refused where the records are pinned and the stack file declares others."""
+        stack = self.settings.stack
+        if against := against_pin(stack.pins.get("dns"), stack.records):
+            message = f"{self.settings.file.name}: {against}. Declare them so again, or end the pin."
+            raise Refused(message, next_command=self.command("rollback --service=dns --unpin"))
+
+    def records_before(self) -> Step:
+        """Return the step that keeps what the records are before anything is changed."""
+        title = "keep what the records were"
+        return keep_records(self.home, self.owned, clock=self.clock, name="records before", title=title)
+
+    def site(self, *, back: bool) -> tuple[Step, ...]:
+        """Return the steps that prove the site, whole, and record its deployment; `back`: is there a way back."""
+        next_command = self.command("rollback --service=web") if back else None
+        web = self.settings.stack.web
+        checks = tuple((web.host, smoke) for smoke in web.smoke)
+        version, proofs = deployed_by("apply"), ("site", "content")
+        return (
+            smoke_passes(self.edge, checks, next_command=next_command, name="site"),
+            site_serves(self.edge, web, known={}, next_command=next_command),
+            record_verified(self.home, "web", version=version, proofs=proofs, clock=self.clock, name="record site"),
+        )
+
+    def records_after(self, *, back: bool) -> tuple[Step, ...]:
+        """Return the steps that keep what the records are now, ask the name servers for them, and record them."""
+        next_command = self.command("rollback --service=dns") if back else None
+        stack, clock = self.settings.stack, self.clock
+        resolver = Resolver(stack.zone, stack.endpoints.resolver)
+        names = (stack.web.host, *(record.name for record in stack.records))
+        state = kept_by("records after")
+        return (
+            keep_records(self.home, self.owned, declared=declared(stack.records), clock=clock, name="records after"),
+            names_stand(resolver, self.owned, names, next_command=next_command),
+            record_verified(self.home, "dns", version=state, proofs=("names",), clock=clock, name="record records"),
+        )
