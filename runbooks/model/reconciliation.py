@@ -59,7 +59,7 @@ UPLOAD_AGAIN: Final = Write(
     call="POST",
     path=r"/accounts/[^/]+/workers/workers/[^/]+/versions",
     lost=Lost.BY_LOOKUP,
-    how="the version whose message names the request; one without traffic does nothing",
+    how="the version whose message names the run, which uploads one; without traffic it does nothing",
     request_id="the version's annotation workers/message",
     steps=("secrets.set_secrets",),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runbooks.clients.edge import Edge
+from runbooks.clients.twin import Do, Fault
 from runbooks.model.settings import read_stack
 
 if TYPE_CHECKING:
@@ -101,13 +102,16 @@ def test_secrets_are_set_changed_and_never_written(operator: Operator, tmp_path:
 
 
 def test_an_undo_brings_the_former_values_back(operator: Operator, tmp_path: Path) -> None:
-    """`runs.undo` sends the traffic back to the version with the values before."""
+    """A lost answer uploads once; `runs.undo` sends the traffic back to the version with the values before."""
     show_secrets(operator, tmp_path)
     operator.environment.update({"EMS_SECRET_API_KEY": "the-good-value", "EMS_SECRET_MAIL_KEY": "for-mail"})
     assert operator.types("twin.up").code == 0
     operator.environment["EMS_SECRET_API_KEY"] = "the-wrong-value"
+    uploads = len(operator.calls("POST", "/versions"))
+    operator.control.fault(Fault(provider="cloudflare", method="POST", path="/versions$", do=Do(reset="after")))
     changed = operator.consents("deploy.secrets")
     assert (changed.code, seen(operator)[0]) == (0, "the-wrong-value"), changed.text
+    assert len(operator.calls("POST", "/versions")) == uploads + 1
     del operator.environment["EMS_SECRET_API_KEY"]
     undone = operator.consents("runs.undo")
     assert (undone.code, seen(operator)[0]) == (0, "the-good-value"), undone.text

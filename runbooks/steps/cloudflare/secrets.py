@@ -57,7 +57,7 @@ class Setting:
         return self.secrets.worker
 
     def holds(self, sight: Sight) -> Held:
-        """Tell whether the version that this very act has uploaded has all traffic: values can't be read."""
+        """Tell whether the version that this run has uploaded has all traffic: values can't be read."""
         live = self.cloudflare.live(self.worker)
         version = live.version if live else None
         seen: dict[str, Json] = {
@@ -67,7 +67,7 @@ class Setting:
         }
         if sight.request and version is not None:
             found = self.cloudflare.version(self.worker, version)
-            if found is not None and sight.request in found.annotations.message:
+            if found is not None and _mark(sight) in found.annotations.message:
                 return Yes(seen)
         return No(seen, f"{self.worker}: expected a version with the values of this run live, got {version}")
 
@@ -80,8 +80,8 @@ class Setting:
         if live is None or live.version != self.base:
             message = f"{self.worker}: somebody else has changed its traffic meanwhile. It was left as it is."
             raise ActRefused(message)
-        said = f"secrets {', '.join(self.names)} · request {sight.request}"
-        known = [one.id for one in self.cloudflare.versions(self.worker) if sight.request in one.annotations.message]
+        said = f"secrets {', '.join(self.names)} · {_mark(sight)} request {sight.request}"
+        known = [one.id for one in self.cloudflare.versions(self.worker) if _mark(sight) in one.annotations.message]
         made = known[0] if known else self.secrets.upload_again(self.base, self.values, message=said)
         self.cloudflare.deploy(self.worker, (Share(made, 100),), message=said)
         return {"version": made, "names": list[Json](self.names)}
@@ -92,6 +92,11 @@ class Setting:
         said = f"undo secrets · request {sight.request}"
         self.cloudflare.deploy(self.worker, split, message=said, force=True)
         return {"split": msgspec.to_builtins(split)}
+
+
+def _mark(sight: Sight) -> str:
+    """Return by what an upload is found again: each try has a request of its own, and the run uploads once."""
+    return f"run {sight.run} ·"
 
 
 def set_secrets(
