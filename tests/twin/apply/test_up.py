@@ -6,6 +6,8 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.twin import serving
+
 if TYPE_CHECKING:
     from tests.twin.apply.conftest import Declared, Project, Resources
 
@@ -144,7 +146,7 @@ def test_a_replaced_resource_is_removed_after_its_successor_exists(project: Proj
 def test_a_custom_domain_that_moves_is_not_deleted(project: Project) -> None:
     """The provider answers a PUT by host name with the id it had: deleting the predecessor would delete it."""
     two: Resources = {name: ("Worker", {"name": name}, {}) for name in ("one", "two")}
-    host = {"hostname": "api.example.com", "zoneId": {"$zone": "example.com"}}
+    host = {"accountId": serving.ACCOUNT, "hostname": "api.example.com", "zoneId": {"$zone": "example.com"}}
     for service in ("one", "two"):
         declared: Resources = {
             **two,
