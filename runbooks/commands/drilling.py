@@ -34,9 +34,9 @@ def listed(console: Console) -> Exit:
     return Exit.DONE
 
 
-def drill(console: Console, names: Sequence[str], *, junit: str) -> Exit:
+def drill(console: Console, names: Sequence[str], *, every: bool, junit: str) -> Exit:
     """Run the drills and tell how they went."""
-    scenarios = chosen(names)
+    scenarios = chosen(names, every=every)
     signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped on the way out
     report = rehearse(console.settings, scenarios, environ=console.environ, show=console.show, actor=account())
     if junit:

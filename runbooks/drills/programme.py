@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from runbooks import postmortem
+from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_release import BadRelease
+from runbooks.drills.bad_site import BadSite
 from runbooks.drills.lost_table import LostTable
 from runbooks.drills.rig.bench import Bench
 from runbooks.drills.rig.stage import Phases, Stage, staged
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import Show
     from runbooks.model.settings import Settings
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (BadRelease(), LostTable())
+SCENARIOS: Final[tuple[Scenario, ...]] = (BadRelease(), BadSite(), BadDns(), LostTable())
 """In the order in which they run: what takes data back comes last."""
+USUAL: Final = ("bad-release", "lost-table")
+"""What is run when nothing is named: code and data, in half a minute."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,15 @@ class Report:
         return bool(self.drills) and all(drilled.evidence.passed for drilled in self.drills)
 
 
-def chosen(names: Sequence[str]) -> tuple[Scenario, ...]:
-    """Return the scenarios of these names in their own order; all of them for none. Raises Refused."""
+def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario, ...]:
+    """Return the scenarios of these names in their own order; for none the usual ones, or `every`. Raises Refused."""
     known = [scenario.name for scenario in SCENARIOS]
     for name in names:
         if name not in known:
             message = f"drill {name}: expected one of {', '.join(known)}."
             raise Refused(message, next_command="invoke drill --list")
-    return tuple(scenario for scenario in SCENARIOS if not names or scenario.name in names)
+    wanted = known if every else names or USUAL
+    return tuple(scenario for scenario in SCENARIOS if scenario.name in wanted)
 
 
 def rehearse(

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 from aiohttp import web
 
+from infra.dynamic import pages_upload
 from infra.dynamic.pages_content import ContentProvider
 from infra.dynamic.pages_upload import Site, deploy
 from infra.sources import read_site
@@ -136,3 +137,47 @@ def test_the_difference_is_that_of_the_hashes() -> None:
     assert provider.diff("p", olds, {**olds, "folder": "y"}).changes is False
     assert provider.diff("p", olds, {**olds, "manifest": {"/a": "2"}}).changes is True
     assert provider.diff("p", olds, {**olds, "project": "q"}).replaces == ["project"]
+    assert provider.diff("p", olds, {**olds, "pin": "d"}).changes is True
+
+
+def hold(pages: Pages, pin: str) -> str:
+    """Upload the files beside a pinned deployment and return what is live."""
+    pages.calls.clear()
+    return pages_upload.hold(pages.site, pin, base_url=pages.base_url, token=TOKEN).id
+
+
+def test_under_a_pin_new_files_wait_beside_it(pages: Pages) -> None:
+    """They are uploaded once, as a preview with an address of its own; what is pinned stays live."""
+    pinned = pages.deploy()
+    (pages.folder / "web" / "index.html").write_text("<h1>new</h1>\n")
+    assert hold(pages, pinned) == pinned
+    assert hold(pages, pinned) == pinned
+    held, live = pages.ask(f"{PROJECT}/site/deployments")
+    assert (live["id"], pages.ask(f"{PROJECT}/site")["canonical_deployment"]["id"]) == (pinned, pinned)
+    assert (held["environment"], held["aliases"]) == ("preview", ["https://main-held.site.pages.dev"])
+    assert held["deployment_trigger"]["metadata"]["commit_message"] == pages.site.message
+    assert not any(call.startswith("POST") for call in pages.calls)
+
+
+def test_under_a_pin_what_is_live_goes_back_to_it(pages: Pages) -> None:
+    """Where something else is live, the pinned one is made live again, and files that are there are not sent again."""
+    pinned = pages.deploy()
+    (pages.folder / "web" / "index.html").write_text("<h1>bad</h1>\n")
+    pages.deploy()
+    pages.lose = "/rollback"
+    assert hold(pages, pinned) == pinned
+    assert pages.ask(f"{PROJECT}/site")["canonical_deployment"]["id"] == pinned
+    assert [call for call in pages.calls if call.startswith("POST")] == [
+        f"POST {PROJECT}/site/deployments/{pinned}/rollback"
+    ]
+    assert len(pages.ask(f"{PROJECT}/site/deployments")) == 2
+
+
+def test_a_lost_answer_makes_no_second_preview(pages: Pages) -> None:
+    """The deployment that waits is found among the newest."""
+    pinned = pages.deploy()
+    (pages.folder / "web" / "index.html").write_text("<h1>new</h1>\n")
+    pages.lose = "/deployments"
+    hold(pages, pinned)
+    hold(pages, pinned)
+    assert len(pages.ask(f"{PROJECT}/site/deployments")) == 2

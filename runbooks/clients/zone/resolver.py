@@ -31,14 +31,13 @@ FAILURES: Final = (dns.exception.DNSException, OSError)
 
 @dataclass(frozen=True)
 class Answered:
-    """What a server says of one name and type: its texts in their one spelling, none when it has none.
+    """What a server says of one name and type: its texts in their one spelling, none when the name itself has none.
 
-    `alias` is where the name leads instead, if it does. `seconds` is the time to live. `server` is who said it.
+    `seconds` is the time to live. `server` is who said it.
     """
 
     texts: frozenset[str]
     seconds: int | None
-    alias: str | None
     server: str
 
 
@@ -109,16 +108,11 @@ def spelled(kind: str, text: str) -> str | None:
 def _read(told: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType, server: str) -> Answered:
     texts: set[str] = set()
     seconds: int | None = None
-    alias: str | None = None
     for found in (*told.answer, *told.authority):  # a delegation's name servers stand in the authority
-        if found.name != name:
-            continue
-        if found.rdtype == kind:
+        if found.name == name and found.rdtype == kind:
             seconds = found.ttl
             texts |= {spelled(dns.rdatatype.to_text(kind), entry.to_text()) or entry.to_text() for entry in found}
-        elif found.rdtype == dns.rdatatype.CNAME:
-            alias = str(found[0].target).rstrip(".").casefold()
-    return Answered(frozenset(texts), seconds, alias, server)
+    return Answered(frozenset(texts), seconds, server)
 
 
 def _by_udp(query: dns.message.Message, host: str, *, timeout: float, port: int) -> dns.message.Message:

@@ -12,6 +12,8 @@ from runbooks.model.errors import CheckError
 from runbooks.steps.cloudflare.edge import health_faults, smoke_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.stack import Smoke, Stack
     from runbooks.clients.edge import Edge
     from runbooks.clients.postgres import Postgres
@@ -40,6 +42,8 @@ class Watch:
     stack: Stack
     edge: Edge
     postgres: Postgres
+    also: Callable[[], list[str]] = list
+    """What a scenario looks at beside that: its faults, a line each."""
     last_good: Look | None = None
     most_rows: int = field(default=0, init=False)
 
@@ -49,7 +53,7 @@ class Watch:
         with ThreadPoolExecutor(WIDTH) as pool:
             at_edge = [pool.submit(self._health), *(pool.submit(self._smoke, *check) for check in self._checks())]
             database_time, faults = self._database()
-            faults = [fault for future in at_edge for fault in future.result()] + faults
+            faults = [fault for future in at_edge for fault in future.result()] + self._also() + faults
         look = Look(began, datetime.now(UTC), database_time, tuple(faults))
         if not faults:
             self.last_good = look
@@ -78,6 +82,12 @@ class Watch:
     def _checks(self) -> tuple[tuple[str, Smoke], ...]:
         api, web = self.stack.api, self.stack.web
         return (*((api.host, smoke) for smoke in api.smoke), *((web.host, smoke) for smoke in web.smoke))
+
+    def _also(self) -> list[str]:
+        try:
+            return self.also()
+        except CheckError as error:
+            return [str(error)]
 
     def _health(self) -> list[str]:
         api = self.stack.api

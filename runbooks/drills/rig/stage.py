@@ -111,8 +111,13 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
         yield Stage(site, folder, process.addresses, phases, show, actor)
 
 
-def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: list[str] | None = None) -> Path:
-    """Write a copy of a stack file that names this twin, in `folder`; `build` replaces how the API is built."""
+def write_stack(
+    base: Settings, folder: Path, addresses: Addresses, *, build: list[str] | None = None, site: Path | None = None
+) -> Path:
+    """Write a copy of a stack file that names this twin, in `folder`.
+
+    `build` replaces how the API is built, `site` the folder of the site. Pins stay in a copy of the drill's own file.
+    """
     yaml = YAML()
     yaml.width = 10_000  # a line stays a line
     document: dict[str, Any] = yaml.load(base.file.read_text("utf-8"))
@@ -126,12 +131,15 @@ def write_stack(base: Settings, folder: Path, addresses: Addresses, *, build: li
     config["ems-ops:database"]["operator_cidrs"] = ["127.0.0.1/32"]
     config["ems-ops:ops_home"] = str(_home_of(base, folder))
     config["ems-ops:twin"]["state"] = str(_home_of(base, folder) / STATE)
-    config["ems-ops:pins"] = {}
+    if folder.is_relative_to(base.home / DRILLS):
+        config["ems-ops:pins"] = {}
     if "ems-ops:backups" in config:  # a drill's own, which it must be able to read
         config["ems-ops:backups"].update(store=None, encryption=None)
     config["ems-ops:release"] = {"on_failure": "stop"}  # at once, and what fails is left for the drill's book to repair
     if build is not None:
         config["ems-ops:api"]["build"] = build
+    if site is not None:
+        config["ems-ops:web"]["folder"] = str(site)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "Pulumi.twin.yaml"
     with file.open("w", encoding="utf-8") as out:
