@@ -98,7 +98,7 @@ class StandIn:
             if not self.deployments:
                 return 404, {"success": False, "errors": [{"code": 10007, "message": "not found"}]}
             return 200, {"success": True, "result": {"deployments": self.deployments[:10]}}
-        if "/hyperdrive/configs" in route:
+        if route.endswith(("/hyperdrive/configs", "/hyperdrive/configs/h1")):
             return self.connections(method, body)
         if "/workers/workers/" in route or "/versions" in route:
             found = self.resource(method, route, body)

@@ -48,7 +48,8 @@ print("programs may print")
 for name, (kind, props, options) in pulumi.Config().require_object("resources").items():
     if "depends_on" in options:
         options["depends_on"] = [made[each] for each in options["depends_on"]]
-    props = props if "zoneId" in props else {"accountId": "%s", **props}
+    in_zone = kind in ("DnsRecord", "Ruleset", "WorkersRoute", "ZoneDnssec")
+    props = props if in_zone else {"accountId": "%s", **props}
     token = f"cloudflare:index/{kind[0].lower()}{kind[1:]}:{kind}"
     made[name] = pulumi.CustomResource(token, name, resolved(props), pulumi.ResourceOptions(**options))
 for name, value in pulumi.Config().require_object("outputs").items():
