@@ -3,10 +3,11 @@
     2026-11-20T10:15:00Z               RFC 3339 with its zone, also +01:00
     2026-11-20 11:15 Europe/Paris      local time with an IANA zone name
     15m ago                            a distance: s, m, h or d (24 hours)
-    before:<run>                       the moment before a run's first change, looked up by the caller
-    backup:<id>                        the moment of an own backup, likewise
+    before:<id>                        the moment before a run's first change or a deployment, looked up by the caller
+    backup:<id>                        the moment of a backup's snapshot, looked up by the caller
 
-Everything else is refused with the reason and a corrected example (`timepoint_refusals`). A point is kept in UTC.
+Everything else is refused with the reason and corrected examples, each of which would be taken (`timepoint_refusals`,
+`date_refusals`). A point is kept in UTC.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 from whenever import Instant, OffsetDateTime, PlainDateTime, RepeatedTime, SkippedTime, TimeDelta, available_timezones
 
-from runbooks.model.timepoint_refusals import Asker, PointRefused, explain
-from runbooks.model.zones import nearest_zone
+from runbooks.model.errors import Refused
+from runbooks.model.timepoint_refusals import ANY_EXAMPLE, LONGEST, Asker, PointRefused, explain
+from runbooks.model.zones import spelt_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,8 @@ EVENT: Final = re.compile(r"(?P<kind>before|backup):(?P<id>[A-Za-z0-9][A-Za-z0-9
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WIDEST_OFFSETS: Final = (-12 * 60, 14 * 60)
 """Minutes east of UTC: the offsets in use on Earth run from -12:00 to +14:00 (IANA tz database)."""
+MOMENT: Final = timedelta(microseconds=1)
+"""What lies between an event and the moment before it: PostgreSQL's clock knows nothing finer."""
 UNZONED: Final = "UTC"
 """The only zone name without a `Region/`: others (CET, EST, GMT0 …) name a rule that surprises half of the year."""
 
@@ -71,26 +75,48 @@ class Window(msgspec.Struct, frozen=True):
     latest: datetime | None
 
 
+class TooLate(PointRefused):
+    """The point lies in the future."""
+
+
+Lookup: TypeAlias = "Callable[[str], datetime]"
+"""Gives the instant of an event by its id. Raises Refused where there is none of it, or several."""
+
+
 def parse(
     text: str,
     asker: Asker,
     *,
     reach: Reach = Reach.SECOND,
-    before: Callable[[str], datetime] | None = None,
-    backup: Callable[[str], datetime] | None = None,
+    before: Lookup | None = None,
+    backup: Lookup | None = None,
 ) -> Point:
     """Turn what was typed into a Point that is not later than the asker's now.
 
-    `before` looks up the moment before a run's first change by the run's id, `backup` the moment of a backup, which
-    is exact. A distance and a run's moment are cut to what `reach` allows; a written time that is finer is refused.
-    Raises PointRefused with the reason and examples.
+    `before` looks up the moment of a run's first change or of a deployment, `backup` that of a backup's snapshot,
+    which is exact. A distance and the moment before an event are cut to what `reach` allows; a written time that is
+    finer is refused. Raises PointRefused with the reason and examples that would be taken, and what a look-up raises.
     """
-    given = text.strip(" ")
+
+    def read(text: str) -> Point:
+        return _read(text.strip(" "), asker, reach, {"before": before, "backup": backup})
+
+    try:
+        return read(text)
+    except PointRefused as refusal:
+        examples, late = _taken(refusal, read)
+        if examples == refusal.examples:
+            raise
+        reason = f"{refusal.reason}; {late} would lie in the future" if late and not examples else refusal.reason
+        raise PointRefused(refusal.given, reason, *(examples or (ANY_EXAMPLE,)), asker=asker) from None
+
+
+def _read(given: str, asker: Asker, reach: Reach, lookups: dict[str, Lookup | None]) -> Point:
+    if len(given) > LONGEST:
+        raise explain(given, asker)
     if event := EVENT.fullmatch(given):
-        backs_up = event["kind"] == "backup"
-        lookup, kind = (backup, "backups") if backs_up else (before, "runs")
-        at = _of_event(given, event["id"], asker, lookup, kind=kind)
-        at = at if backs_up else _cut(at, reach)
+        at = _of_event(given, event["kind"], event["id"], asker, lookups[event["kind"]])
+        at = at if event["kind"] == "backup" else _cut(at, reach)
     elif distance := DISTANCE.fullmatch(given):
         at = _cut(_of_distance(given, int(distance["count"]) * SECONDS[distance["unit"]], asker), reach)
     elif match := ISO.fullmatch(given):
@@ -100,8 +126,30 @@ def parse(
     if at > asker.now:
         now = Point(asker.now.replace(microsecond=0), "").utc
         reason = f"{Point(at, '').utc} lies in the future; it is {now} now"
-        raise PointRefused(given, reason, "15m ago", asker=asker)
+        raise TooLate(given, reason, ANY_EXAMPLE, asker=asker)
     return Point(at, given)
+
+
+def _taken(refusal: PointRefused, read: Callable[[str], Point]) -> tuple[tuple[str, ...], str]:
+    """Return the refusal's examples as far as they would be taken, else what their own refusals show; and a late one.
+
+    A local time that is shown without its zone may be one that exists twice; a day may lie in the future.
+    """
+    taken: list[str] = []
+    late = ""
+    for example in refusal.examples:
+        try:
+            read(example)
+            taken.append(example)
+        except TooLate:
+            late = late or example
+        except PointRefused as other:
+            better, later = _taken(other, read) if other.given != refusal.given else ((), "")
+            taken += better
+            late = late or later
+        except Refused:
+            continue  # an event that is not there
+    return tuple(dict.fromkeys(taken)), late
 
 
 def check_window(point: Point, window: Window, asker: Asker) -> Point:
@@ -131,18 +179,18 @@ def _reachable(given: str, instant: Instant, reach: Reach, asker: Asker) -> date
 
 def _of_distance(given: str, seconds: int, asker: Asker) -> datetime:
     if seconds == 0:
-        raise PointRefused(given, "that is now, and nothing would be taken back", "15m ago", asker=asker)
+        raise PointRefused(given, "that is now, and nothing would be taken back", ANY_EXAMPLE, asker=asker)
     try:
         return asker.now.astimezone(UTC) - timedelta(seconds=seconds)
     except OverflowError:
-        raise PointRefused(given, "that is before the year 1", "15m ago", asker=asker) from None
+        raise PointRefused(given, "that is before the year 1", ANY_EXAMPLE, asker=asker) from None
 
 
-def _of_event(given: str, name: str, asker: Asker, lookup: Callable[[str], datetime] | None, *, kind: str) -> datetime:
-    if lookup is not None:
-        return lookup(name)
-    example = Point(asker.now.replace(microsecond=0) - timedelta(minutes=15), "").utc
-    raise PointRefused(given, f"no {kind} can be looked up here", example, asker=asker)
+def _of_event(given: str, kind: str, name: str, asker: Asker, lookup: Lookup | None) -> datetime:
+    if lookup is None:
+        raise PointRefused(given, f"no {kind}:<id> can be looked up here", ANY_EXAMPLE, asker=asker)
+    at = lookup(name)
+    return at - MOMENT if kind == "before" else at
 
 
 def _of_iso(given: str, match: re.Match[str], asker: Asker) -> Instant:
@@ -159,7 +207,7 @@ def _of_iso(given: str, match: re.Match[str], asker: Asker) -> Instant:
             return _at_offset(given, local, match["offset"].upper(), asker)
         return _in_zone(given, local, match["zone"], asker)
     except ValueError:
-        raise PointRefused(given, "that is outside the years 1 to 9999", "15m ago", asker=asker) from None
+        raise PointRefused(given, "that is outside the years 1 to 9999", ANY_EXAMPLE, asker=asker) from None
 
 
 def _at_offset(given: str, local: PlainDateTime, offset: str, asker: Asker) -> Instant:
@@ -167,7 +215,8 @@ def _at_offset(given: str, local: PlainDateTime, offset: str, asker: Asker) -> I
         minutes = int(offset[:3]) * 60 + int(offset[0] + offset[4:])
         if not WIDEST_OFFSETS[0] <= minutes <= WIDEST_OFFSETS[1] or int(offset[4:]) > 59:  # noqa: PLR2004 - minutes
             reason = f"no place on Earth is at {offset}; offsets run from -12:00 to +14:00"
-            raise PointRefused(given, reason, f"{local.format_iso()}Z", asker=asker)
+            examples = (f"{local.format_iso()}{zone}" for zone in spelt_zones("", asker.zone))
+            raise PointRefused(given, reason, *examples, asker=asker)
     return OffsetDateTime.parse_iso(f"{local.format_iso()}{offset}").to_instant()
 
 
@@ -175,10 +224,10 @@ def _in_zone(given: str, local: PlainDateTime, zone: str, asker: Asker) -> Insta
     if re.match(r"(UTC|GMT)[+-]?\d", zone):
         raise explain(given, asker)
     if zone != UNZONED and ("/" not in zone or zone not in available_timezones()):
-        example = f"{local.format_iso()} {nearest_zone(zone)}"
+        examples = (f"{local.format_iso()}{meant}" for meant in spelt_zones(zone, asker.zone))
         reason = f"{zone} is not an IANA zone name of the form Region/City, nor UTC"
-        raise PointRefused(given, reason, example, asker=asker)
-    if turned := re.fullmatch(r"Etc/GMT([+-])(\d+)", zone):
+        raise PointRefused(given, reason, *examples, asker=asker)
+    if turned := re.fullmatch(r"Etc/GMT([+-])([1-9]\d*)", zone):
         offset = f"{'-' if turned[1] == '+' else '+'}{int(turned[2]):02}:00"
         reason = f"{zone} means UTC{offset}, the other way round than it reads"
         raise PointRefused(given, reason, f"{local.format_iso()}{offset}", asker=asker)

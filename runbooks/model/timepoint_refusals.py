@@ -5,61 +5,64 @@ Each reading is tried in turn; the first that fits explains. An example is never
 
 from __future__ import annotations
 
-import calendar
 import re
 import unicodedata
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from runbooks.model.asker import Asker
+from runbooks.model.date_refusals import ANY_EXAMPLE, clock_only, month_name, packed, year_first, year_last
 from runbooks.model.errors import Refused
-from runbooks.model.zones import spelt_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANY_EXAMPLE: Final = "15m ago"
+    from runbooks.model.date_refusals import Reading
+
+__all__ = ["ANY_EXAMPLE", "LONGEST", "Asker", "PointRefused", "explain"]
+
+LONGEST: Final = 160
+"""Characters: an event with an id of 128, and room; a longer text is not looked into."""
+SHOWN: Final = 60  # characters of it that a refusal repeats
 UNITS: Final = {
-    **dict.fromkeys(("s", "sec", "second"), 1),
-    **dict.fromkeys(("m", "min", "minute"), 60),
-    **dict.fromkeys(("h", "hr", "hour"), 3600),
-    **dict.fromkeys(("d", "day"), 86400),
-    **dict.fromkeys(("w", "week"), 604800),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 604800),
 }
-EPOCH_UNITS: Final = (("seconds", 1, 9, 10), ("milliseconds", 1_000, 12, 13), ("microseconds", 1_000_000, 15, 16))
+EPOCH_UNITS: Final = (
+    ("seconds", 1, 9, 10),
+    ("milliseconds", 1_000, 12, 13),
+    ("microseconds", 1_000_000, 15, 16),
+    ("nanoseconds", 1_000_000_000, 18, 19),
+)
 """Unit, how many a second, digits from and to, for points between 1973 and 2286."""
-
-Reading = tuple[str, ...] | None
-"""The reason, then one or more corrected examples; None where this reading does not fit."""
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who typed the point: `now` in UTC, the IANA `zone` they most likely think in, and the command they typed."""
-
-    now: datetime
-    zone: str = "UTC"
-    command: str = "invoke restore --point="
 
 
 class PointRefused(Refused):
-    """The point is refused; `examples` are spellings that would be taken. Of several the next command only looks."""
+    """The point is refused; `examples` are spellings that would be taken.
+
+    The next command only looks where there are several, or one that is not made of what was given.
+    """
 
     def __init__(self, given: str, reason: str, *examples: str, asker: Asker) -> None:
-        look = " --dry-run" if examples[1:] else ""
+        look = " --dry-run" if examples[1:] or examples[:1] == (ANY_EXAMPLE,) else ""
         advice = f" Write for example: {' or '.join(examples)}" if examples else ""
+        shown = repr(given) if len(given) <= LONGEST else f"{given[:SHOWN]!r}…"
         super().__init__(
-            f"The point {given!r} is refused: {reason}.{advice}",
+            f"The point {shown} is refused: {reason}.{advice}",
             next_command=f'{asker.command}"{examples[0]}"{look}' if examples else None,
         )
+        self.given = given
         self.reason = reason
         self.examples = examples
 
 
 def explain(given: str, asker: Asker) -> PointRefused:
     """Return the refusal of a spelling that is none of the grammar's."""
-    reason, *examples = _read(given, asker) or ("it is no point in time of a known form", _z(_recent(asker)), "15m ago")
+    recent = asker.ago(timedelta(minutes=15))
+    reason, *examples = _read(given, asker) or ("it is no point in time of a known form", recent, ANY_EXAMPLE)
     return PointRefused(given, reason, *examples, asker=asker)
 
 
@@ -67,16 +70,14 @@ def _read(given: str, asker: Asker) -> Reading:
     return next((found for reading in READINGS if (found := reading(given, asker))), None)
 
 
-def _z(at: datetime) -> str:
-    return at.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def _recent(asker: Asker) -> datetime:
-    return asker.now - timedelta(minutes=15)
+def _too_long(given: str, _asker: Asker) -> Reading:
+    if len(given) <= LONGEST:
+        return None
+    return f"it has {len(given)} characters, more than any spelling of a point", ANY_EXAMPLE
 
 
 def _empty(given: str, asker: Asker) -> Reading:
-    return None if given else ("it is empty", _z(_recent(asker)), ANY_EXAMPLE)
+    return None if given else ("it is empty", asker.ago(timedelta(minutes=15)), ANY_EXAMPLE)
 
 
 def _foreign_characters(given: str, asker: Asker) -> Reading:
@@ -91,13 +92,15 @@ def _foreign_characters(given: str, asker: Asker) -> Reading:
     return f"it contains U+{ord(strange):04X} ({name}), and only plain ASCII is read", *examples
 
 
-def _bare_number(given: str, _asker: Asker) -> Reading:
-    if not re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", given, re.ASCII | re.IGNORECASE):
+def _bare_number(given: str, asker: Asker) -> Reading:
+    if not re.fullmatch(r"@?[+-]?\d+(\.\d+)?(e[+-]?\d+)?(Z| *UTC)?", given, re.ASCII | re.IGNORECASE):
         return None
-    whole = given.partition(".")[0]
+    whole = re.sub(r"^@|\..*|(Z| *UTC)$", "", given, flags=re.IGNORECASE)
+    if len(whole) == len("20261120") and (day := packed(whole, asker)) and day[1] != ANY_EXAMPLE:
+        return day
     for unit, per_second, fewest, most in EPOCH_UNITS:
         if whole.isdigit() and fewest <= len(whole) <= most:
-            at = _z(datetime.fromtimestamp(int(whole) // per_second, UTC))
+            at = datetime.fromtimestamp(int(whole) // per_second, UTC).isoformat().replace("+00:00", "Z")
             return f"a bare number says no unit; as {unit} since 1970 it would be {at}", at
     return "a bare number says neither unit nor zone", ANY_EXAMPLE
 
@@ -106,19 +109,26 @@ def _word(given: str, asker: Asker) -> Reading:
     words = r"now|today|yesterday|tomorrow|noon|midnight|last (night|week|month|hour|day)|this morning|latest|earliest"
     if not re.match(rf"({words})\b", given, re.IGNORECASE):
         return None
-    return "a word names no exact instant", _z(asker.now - timedelta(days=1))
+    if minus := re.fullmatch(r"now\s*-\s*(.*)", given, re.IGNORECASE):
+        _, *examples = _loose_distance(minus[1], asker) or ("", ANY_EXAMPLE)
+        return "a distance is counted from now anyway, and ends with `ago`", *examples
+    return "a word names no exact instant", asker.ago(timedelta(days=1))
 
 
 def _event(given: str, _asker: Asker) -> Reading:
     match = re.match(r"([A-Za-z]+)\s*:(?!\d)(.*)", given, re.DOTALL)
     if not match:
+        match = re.match(r"(before|backup)\s*:(.*)", given, re.DOTALL | re.IGNORECASE)
+    if not match:
         return None
     kind, name = match[1].lower(), re.sub(r"[^A-Za-z0-9._-]", "", match[2])
     if kind not in ("before", "backup"):
-        return f"{match[1]}: is no kind of event that is known; before:<run> is", ANY_EXAMPLE
+        known = "before:<run, deployment or version> and backup:<id> are"
+        return f"{match[1]}: is no kind of event that is known; {known}", ANY_EXAMPLE
     if not name:
-        return f"{kind}: needs an id after it; `invoke runs` lists the runs", ANY_EXAMPLE
-    return "an event is written in lower case, its id without spaces", f"{kind}:{name}"
+        lists = "`invoke backup.list` lists the backups" if kind == "backup" else "`invoke runs` lists the runs"
+        return f"{kind}: needs an id after it; {lists}", ANY_EXAMPLE
+    return "an event is written in lower case, its id of letters, digits, dots and hyphens", f"{kind}:{name}"
 
 
 def _loose_distance(given: str, _asker: Asker) -> Reading:
@@ -127,174 +137,53 @@ def _loose_distance(given: str, _asker: Asker) -> Reading:
         return None
     seconds = 0.0
     for count, unit in re.findall(part, given, re.ASCII):
-        size = UNITS.get(unit.lower().removesuffix("ago").rstrip("s") or "s")
+        name = re.sub("(?<=.)ago$", "", unit, flags=re.IGNORECASE)
+        size = UNITS.get(name if name == "M" else name.lower())  # M: months to some
         if size is None:
             return f"{unit!r} is no unit of a distance; s, m, h and d are", ANY_EXAMPLE
         seconds += abs(float(count.replace(",", "."))) * size
+    return _distance("a distance is one whole number, one of s m h d (24 hours), and `ago`", seconds)
+
+
+def _duration(given: str, _asker: Asker) -> Reading:
+    """Read ISO 8601's durations: -PT15M, P1DT2H."""
+    count = r"(\d+(?:[.,]\d+)?)"
+    match = re.fullmatch(
+        rf"[+-]?P(?=.)(?:{count}W)?(?:{count}D)?(?:T(?=\d)(?:{count}H)?(?:{count}M)?(?:{count}S)?)?( +ago)?",
+        given,
+        re.ASCII | re.IGNORECASE,
+    )
+    if not match:
+        if re.fullmatch(r"[+-]?P[\dTYMWDHS.,]+", given, re.ASCII):
+            return "months and years have no fixed length; a distance has s, m, h or d", ANY_EXAMPLE
+        return None
+    sizes = (UNITS[unit] for unit in "wdhms")
+    seconds = sum(
+        float((number or "0").replace(",", ".")) * size for number, size in zip(match.groups(), sizes, strict=False)
+    )
+    return _distance("a duration is no point in time; a distance ends with `ago`", seconds)
+
+
+def _distance(reason: str, seconds: float) -> Reading:
     if not 1 <= seconds <= 999_999_999:  # noqa: PLR2004 - nine digits, as the grammar reads them
         return "the distance is out of bounds", ANY_EXAMPLE
-    return "a distance is one whole number, one of s m h d (24 hours), and `ago`", _in_one_unit(round(seconds))
-
-
-def _in_one_unit(seconds: int) -> str:
-    unit = next(unit for unit in "dhms" if seconds % UNITS[unit] == 0)
-    return f"{seconds // UNITS[unit]}{unit} ago"
-
-
-def _year_last(given: str, _asker: Asker) -> Reading:
-    """Read 20/11/2026, 11/20/2026, 20.11.26: show every order that is a date."""
-    match = re.match(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d\d)(?!\d)(.*)", given, re.ASCII | re.DOTALL)
-    if not match:
-        return None
-    first, second, third = int(match[1]), int(match[2]), int(match[3])
-    orders = [(third, second, first), (third, first, second)]
-    reason = "the order of day and month is not said; a date is year-month-day"
-    if len(match[3]) == 2:  # noqa: PLR2004 - two digits of a year
-        orders = [(2000 + third, second, first), (2000 + third, first, second), (2000 + first, second, third)]
-        reason = "a year of two digits may be the day; a date is year-month-day, the year with four digits"
-    dates = dict.fromkeys(f"{y:04}-{m:02}-{d:02}T{_clock(match[4])}Z" for y, m, d in orders if _is_date(y, m, d))
-    return reason, *(dates or (ANY_EXAMPLE,))
-
-
-def _clock(text: str) -> str:
-    match = re.search(r"(\d{1,2})[:.h](\d\d)(?:[:.](\d\d))?\s*([ap])?", text, re.ASCII | re.IGNORECASE)
-    if not match:
-        return "00:00:00"
-    hour = int(match[1]) % 24
-    if match[4]:
-        hour = hour % 12 + (12 if match[4].lower() == "p" else 0)
-    return f"{hour:02}:{int(match[2]) % 60:02}:{int(match[3] or 0) % 60:02}"
-
-
-def _is_date(year: int, month: int, day: int) -> bool:
-    return (
-        year in range(1, 10_000) and month in range(1, 13) and day in range(1, calendar.monthrange(year, month)[1] + 1)
-    )
-
-
-def _packed(given: str, _asker: Asker) -> Reading:
-    """Read 20261120T101500Z, 2026-324T…, 2026-W47-5T…: other forms of ISO 8601."""
-    text = re.sub(r"(?<=[T ])(\d\d)(\d\d)(\d\d)", r"\1:\2:\3", given)
-    match = re.match(
-        r"((\d{4})-?W(\d\d)(?:-?(\d))?|(\d{4})(\d\d)(\d\d)|(\d{4})-?(\d{3}))(?!\d)(?=$|[T ])(.*)",
-        text,
-        re.ASCII | re.DOTALL,
-    )
-    if not match:
-        return None
-    _, of_week, week, weekday, year, month, day, of_day, number, rest = match.groups()
-    try:
-        if of_week:
-            on = date.fromisocalendar(int(of_week), int(week), int(weekday or 1))
-        elif year:
-            on = date(int(year), int(month), int(day))
-        else:
-            on = date(int(of_day), 1, 1) + timedelta(days=int(number) - 1)
-    except (ValueError, OverflowError):
-        return "this form of ISO 8601 is not read, and it names no day", ANY_EXAMPLE
-    return "of ISO 8601 only the form year-month-day with hyphens is read", f"{on}T{_clock(rest)}Z"
-
-
-DATE: Final = r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})"
-REST: Final = re.compile(
-    rf"{DATE}(?:[Tt_]|\s+|$)(?P<time>\d{{1,2}}(?::?\d\d)?(?::?\d\d)?)?(?P<fraction>[.,]\d+)?\s*(?P<zone>.*)",
-    re.ASCII | re.DOTALL,
-)
-
-
-def _year_first(given: str, asker: Asker) -> Reading:
-    """Explain what is wrong with a date that begins with its year, part by part."""
-    match = REST.fullmatch(given)
-    if not match:
-        return None
-    year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
-    if not _is_date(year, month, day):
-        return _no_such_day(year, month, day, match)
-    on, zone = f"{year:04}-{month:02}-{day:02}", match["zone"].strip()
-    if not match["time"]:
-        return "it names a day, not an instant", f"{on}T00:00:00{spelt_zone(zone)}"
-    digits = re.findall(r"\d\d?", match["time"])
-    hour, minute, second = (int(n) for n in (*digits, 0, 0)[:3])
-    at = f"{on}T{hour:02}:{minute:02}:{second:02}"
-    if impossible := _off_the_clock(on, hour, minute, second, zone):
-        return impossible
-    if not zone:
-        return "it has no zone, and none is guessed", *dict.fromkeys((f"{at}Z", f"{at}{spelt_zone(asker.zone)}"))
-    return _wrong_spelling(given, at, match)
-
-
-def _no_such_day(year: int, month: int, day: int, match: re.Match[str]) -> Reading:
-    time, zone = _clock(match["time"] or ""), spelt_zone(match["zone"])
-    if year < 1:
-        return "there is no year 0", ANY_EXAMPLE
-    if month not in range(1, 13):
-        swapped = f"{year:04}-{day:02}-{month:02}T{time}{zone}" if _is_date(year, day, month) else ANY_EXAMPLE
-        return f"there is no month {month}", swapped
-    last = calendar.monthrange(year, month)[1]
-    reason = f"{calendar.month_name[month]} {year} has {last} days, and no day {day}"
-    return reason, f"{year:04}-{month:02}-{last:02}T{time}{zone}"
-
-
-def _off_the_clock(on: str, hour: int, minute: int, second: int, zone: str) -> Reading:
-    noon = 12
-    half = re.match(r"([ap])\.?m\.?(?![a-z])\s*", zone, re.IGNORECASE)
-    if half and 1 <= hour <= noon:
-        hour = hour % noon + (noon if half[1].lower() == "p" else 0)
-        at = f"{on}T{hour:02}:{minute:02}:{second:02}"
-        return "hours run from 00 to 23", f"{at}{spelt_zone(zone[half.end() :])}"
-    if (hour, minute, second) == (24, 0, 0) and on != "9999-12-31":
-        following = date.fromisoformat(on) + timedelta(days=1)
-        return "hours run from 00 to 23", f"{following}T00:00:00{spelt_zone(zone)}"
-    if hour < 24 and minute < 60 and second < 60:  # noqa: PLR2004 - the clock's bounds
-        return None
-    reason = "a leap second is on no database's clock" if second == 60 else "that time is on no clock"  # noqa: PLR2004 - 23:59:60
-    return reason, f"{on}T{min(hour, 23):02}:{min(minute, 59):02}:{min(second, 59):02}{spelt_zone(zone)}"
-
-
-def _wrong_spelling(given: str, at: str, match: re.Match[str]) -> Reading:
-    zone, fraction = match["zone"].strip(), match["fraction"] or ""
-    right = f"{at}{spelt_zone(zone)}"
-    if not given.startswith(at[:10]):
-        return "a date is written year-month-day: hyphens, four and two and two digits", right
-    if not re.fullmatch(r"\d\d:\d\d(:\d\d)?", match["time"]):
-        return "a time is written hours:minutes:seconds, two digits each", right
-    if fraction.startswith(",") or len(fraction) > 10 or (fraction and match["time"].count(":") == 1):  # noqa: PLR2004 - a dot and nine digits
-        return "a fraction of a second is a dot and at most nine digits", right
-    if re.fullmatch(r"(Z|[+-]\d\d:\d\d)?\s*\[.*\]", zone):
-        return "it names its zone twice; once is enough", right
-    if re.match(r"(UTC|GMT)?\s*[+-]\s*\d", zone):
-        return "an offset is written +hh:mm or -hh:mm", right
-    return f"{zone!r} is neither Z, an offset nor an IANA zone name", right
-
-
-def _clock_only(given: str, asker: Asker) -> Reading:
-    if not re.match(r"T?\d{1,2}[:h]\d\d", given, re.ASCII):
-        return None
-    return "it names no day", f"{asker.now:%Y-%m-%d}T{_clock(given)}Z"
-
-
-def _month_name(given: str, asker: Asker) -> Reading:
-    """Read `Fri, 20 Nov 2026 10:15:00 +0000` and other dates with a month's name."""
-    if not re.search(r"(?<![a-z])(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*", given, re.IGNORECASE):
-        return None
-    try:
-        at = parsedate_to_datetime(given)
-        example = _z(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        example = _z(_recent(asker))
-    return "a month is written as a number: year-month-day", example
+    whole = round(seconds)
+    unit = next(unit for unit in "dhms" if whole % UNITS[unit] == 0)
+    return reason, f"{whole // UNITS[unit]}{unit} ago"
 
 
 READINGS: Final[tuple[Callable[[str, Asker], Reading], ...]] = (
+    _too_long,
     _empty,
     _foreign_characters,
     _bare_number,
     _word,
     _event,
-    _packed,
-    _year_first,
+    packed,
+    year_first,
     _loose_distance,
-    _year_last,
-    _clock_only,
-    _month_name,
+    _duration,
+    year_last,
+    clock_only,
+    month_name,
 )
