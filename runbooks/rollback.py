@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runbooks.clients.pages import Pages
+from runbooks.clients.zone.records import Zone
 from runbooks.engine.step import Book, Step
 from runbooks.steps.cloudflare.records import zone_of
 from runbooks.steps.pins import read_pins, unpin_release
@@ -64,7 +65,8 @@ def _way(asked: Asked, cloudflare: Cloudflare, edge: Edge) -> Any:  # noqa: ANN4
     stack = asked.settings.stack
     match asked.arguments.service:
         case "web":
-            return WebRollback(asked, Pages(cloudflare.transport, cloudflare.account), edge)
+            pages = Pages(cloudflare.transport, cloudflare.account)
+            return WebRollback(asked, pages, Zone(cloudflare.transport, cloudflare.account, stack.zone), edge)
         case "dns":
             from runbooks.clients.zone.resolver import Resolver  # noqa: PLC0415 - only who asks for names loads DNS
             from runbooks.steps.rollback.dns import DnsRollback  # noqa: PLC0415 - as above

@@ -72,6 +72,15 @@ MOVE_SITE: Final = Write(
     request_id="nowhere: a rollback makes nothing that could carry it",
     steps=("pages.make_live",),
 )
+PURGE: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/zones/[^/]+/purge_cache",
+    lost=Lost.BY_NATURE,
+    how="what is gone from the cache is fetched again; what is served after it is compared",
+    request_id="nowhere: it leaves nothing behind",
+    steps=("pages.purge_cache",),
+)
 CHANGE_RECORDS: Final = Write(
     system="Cloudflare",
     call="POST",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +66,16 @@ class Watching:
 
     calls: Counter[str] = field(default_factory=Counter)
     lose: str = ""
+    refuse: str = ""
+    """The end of a path that this token has no right to."""
 
     @web.middleware
     async def watch(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Count a call that changes something, and lose its answer when told so."""
+        if self.refuse and request.path.endswith(self.refuse):
+            return web.json_response({"success": False, "errors": [{"code": 10000, "message": "no"}]}, status=403)
         answer = await handler(request)
         if request.method != "GET":
             self.calls[f"{request.method} {request.path.rpartition('/')[2]}"] += 1
@@ -164,6 +168,14 @@ class Plane(Desk):
         result = answer.json()["result"]
         return dict(result) if result else {}
 
+    def keep_at_the_edge(self, folder: str) -> None:
+        """Let the edge keep what lies in a folder of the site for an hour."""
+        kept = {"cache": True, "edge_ttl": {"mode": "override_origin", "default": 3600}}
+        expression = f'starts_with(http.request.uri.path, "{folder}")'
+        rule = {"action": "set_cache_settings", "action_parameters": kept, "expression": expression, "enabled": True}
+        phase = f"{self.zone[0]._path}/rulesets/phases/http_request_cache_settings/entrypoint"
+        self.send("PUT", phase, {"rules": [rule]})
+
     def keep(self, *, good: bool = True, declared: str = "") -> str:
         """Take a snapshot, verified where it is good; return its state."""
         _, owned = self.zone
@@ -201,16 +213,22 @@ def at_the_plane(root: Path, folder: Path) -> Iterator[Plane]:
     home.state.mkdir()
     watching = Watching()
     made: list[tuple[web.Application, Routing]] = []
+    edges: list[TwinEdge] = []
+
+    def purge(zone: str, wanted: dict[str, Any]) -> int:
+        return edges[0].gate.cache.purge(zone, wanted)
+
+    engines = replace(serving.Noted().engines(), purge=purge)
 
     def make() -> web.Application:
-        made.append(cloudflare.app(home, serving.Noted().engines()))
+        made.append(cloudflare.app(home, engines))
         made[0][0].middlewares.insert(0, watching.watch)
         return made[0][0]
 
     names = _take_pair("dns", 0)
     config["ems-ops:ops_home"] = "ops"
     config["ems-ops:endpoints"]["resolver"] = "127.0.0.1:{1}".format(*names[0].getsockname())
-    with serving.served(make) as api, serving.served(lambda: _outside(made[0][1], zone, names)) as edge_address:
+    with serving.served(make) as api, serving.served(lambda: _outside(edges, made[0][1], zone, names)) as edge_address:
         config["cloudflare:baseUrl"] = f"{api}/client/v4"
         config["ems-ops:endpoints"]["edge"] = edge_address
         with (folder / "Pulumi.twin.yaml").open("w", encoding="utf-8") as file:
@@ -230,7 +248,9 @@ def at_the_plane(root: Path, folder: Path) -> Iterator[Plane]:
             edge.close()
 
 
-def _outside(routing: Routing, zone: str, names: tuple[socket.socket, socket.socket]) -> web.Application:
+def _outside(
+    edges: list[TwinEdge], routing: Routing, zone: str, names: tuple[socket.socket, socket.socket]
+) -> web.Application:
     """Return the edge, with the name server beside it."""
     server = Server(Zones(routing, zone))
 
@@ -240,7 +260,8 @@ def _outside(routing: Routing, zone: str, names: tuple[socket.socket, socket.soc
     async def stop(_app: web.Application) -> None:
         server.stop()
 
-    app = TwinEdge(routing, NOBODY, NOTHING).app()
+    edges.append(TwinEdge(routing, NOBODY, NOTHING))
+    app = edges[0].app()
     app.on_startup.append(start)
     app.on_cleanup.append(stop)
     return app

@@ -59,7 +59,15 @@ def test_a_dry_run_only_shows(plane: Plane) -> None:
     made = plane.book("web")
     facts = made.gather()
     assert made.summary(facts) == f"ems-web at www.ems.example: from {bad[:8]} back to {good}, pinned there"
-    assert [step.name for step in made.steps(facts)] == ["quarantine", "make live", "pin", "content", "smoke", "record"]
+    assert [step.name for step in made.steps(facts)] == [
+        "quarantine",
+        "make live",
+        "pin",
+        "purge",
+        "content",
+        "smoke",
+        "record",
+    ]
     assert (plane.live, plane.calls["POST rollback"]) == (bad, 0)
 
 
@@ -131,6 +139,28 @@ def test_what_somebody_else_made_live_meanwhile_is_left(plane: Plane) -> None:
     with pytest.raises(ActRefused, match=f"changed what is live meanwhile .now {mended}"):
         step.act(Sight())
     assert plane.live == mended
+
+
+def test_what_the_edge_keeps_is_purged(plane: Plane) -> None:
+    """A file of the left deployment that the edge keeps under the same name is not served any longer."""
+    plane.upload()
+    plane.keep_at_the_edge("/a.css")
+    plane.upload({"a.css": "body { display: none }"}, good=False)
+    for _ in range(2):
+        assert b"none" in plane.edge.get("www.ems.example", "/a.css").body
+    outcome = plane.roll_back("web")
+    assert (outcome.exit, outcome.text) == (Exit.DONE, "")
+    assert b"red" in plane.edge.get("www.ems.example", "/a.css").body
+
+
+def test_a_purge_that_is_refused_is_judged_by_what_is_served(plane: Plane) -> None:
+    """A token without that right stops no rollback: its proof tells whether it was needed."""
+    good = plane.upload()
+    plane.upload(BROKEN, good=False)
+    plane.watching.refuse = "/purge_cache"
+    outcome = plane.roll_back("web")
+    assert (outcome.exit, plane.live) == (Exit.DONE, good)
+    assert "refused; expected 2xx, got 403" in str(outcome.results["purge"])
 
 
 def test_undo_makes_the_former_one_live(plane: Plane) -> None:

@@ -1,4 +1,4 @@
-"""The records of a zone at Cloudflare: read them all, change many of them in one transaction.
+"""A zone at Cloudflare: read all of its records, change many of them in one transaction, empty its cache.
 
 Shapes: official SDK 5.9; batch: developers.cloudflare.com, batch record changes, read 2026-11.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 from runbooks.clients.cloudflare import paged
 from runbooks.model.errors import CheckError
-from runbooks.model.reconciliation import CHANGE_RECORDS
+from runbooks.model.reconciliation import CHANGE_RECORDS, PURGE
 from runbooks.model.records import Record
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class Zone:
             "posts": [c.after.sent() for c in changes if c.after and not c.before],
         }
         self.transport.send(CHANGE_RECORDS, f"{self._path}/dns_records/batch", json=body)
+
+    def purge(self, host: str) -> None:
+        """Let the edge forget every answer of a host that it keeps. Raises ActRefused, AnswerLost."""
+        self.transport.send(PURGE, f"{self._path}/purge_cache", json={"hosts": [host]})
 
     @cached_property
     def _path(self) -> str:

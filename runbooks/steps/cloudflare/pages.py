@@ -1,11 +1,11 @@
-"""A Pages site: which of its deployments is live."""
+"""A Pages site: which of its deployments is live, and what the edge keeps of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActRefused
 from runbooks.steps.cloudflare.workers import SHORT
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbooks.clients.pages import Deployment, Pages
+    from runbooks.clients.zone.records import Zone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,49 @@ def make_live(pages: Pages, project: str, *, to: str, back_to: str, name: str = 
         deadline=30.0,
         attempts=3,
         settle=2.0,
+    )
+
+
+@dataclass
+class Purge:
+    """The cache of the edge, emptied of a host's answers once in a run: what it holds cannot be asked for.
+
+    Where it is refused (a token without that right), what is served is judged by the proof that follows.
+    """
+
+    zone: Zone
+    host: str
+    name: str
+    done: bool = False
+
+    def holds(self, sight: Sight) -> Held:
+        """Tell whether this run has done it."""
+        if self.done or self.name in sight.results:
+            return Yes({"host": self.host})
+        return No({}, f"{self.host}: its answers in the cache may be those of another deployment")
+
+    def act(self, _sight: Sight) -> Json:
+        """Do it, or note why it was refused."""
+        self.done = True
+        try:
+            self.zone.purge(self.host)
+        except ActRefused as error:
+            return {"refused": str(error)}
+        return {"purged": True}
+
+
+def purge_cache(zone: Zone, host: str, *, name: str = "purge") -> Step:
+    """Return the step that lets the edge forget what it keeps of a host; see `Purge`."""
+    purge = Purge(zone, host, name)
+    return Step(
+        name=name,
+        title=f"let the edge forget what it keeps of {host}",
+        effect=Effect.WRITE,
+        holds=purge.holds,
+        act=purge.act,
+        undo=NoUndo("what is gone from the cache is fetched again"),
+        expect=0.3,
+        attempts=3,
     )
 
 

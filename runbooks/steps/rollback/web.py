@@ -1,4 +1,4 @@
-"""The site's way back: quarantine what is live → make the verified deployment live → pin → fetch all of it → record."""
+"""The site's way back: quarantine what is live → make the verified one live → pin → purge → fetch it all → record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from runbooks.clients.pages import LOOK_BACK
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.edge import smoke_passes
-from runbooks.steps.cloudflare.pages import make_live
+from runbooks.steps.cloudflare.pages import make_live, purge_cache
 from runbooks.steps.cloudflare.site import digests_in, site_serves
 from runbooks.steps.cloudflare.workers import SHORT, given
 from runbooks.steps.pins import pin_release
@@ -20,6 +20,7 @@ from runbooks.steps.rollback.asked import UUID
 if TYPE_CHECKING:
     from runbooks.clients.edge import Edge
     from runbooks.clients.pages import Deployment, Pages
+    from runbooks.clients.zone.records import Zone
     from runbooks.engine.step import Step
     from runbooks.steps.releases import Releases
     from runbooks.steps.rollback.asked import Asked
@@ -46,6 +47,7 @@ class WebRollback:
 
     asked: Asked
     pages: Pages
+    zone: Zone
     edge: Edge
 
     facts_type = Facts
@@ -135,9 +137,14 @@ class WebRollback:
                 reason=self.asked.arguments.reason or f"rolled back from {facts.live[:SHORT]}",
                 clock=clock,
             ),
+            *((purge_cache(self.zone, self.asked.settings.stack.web.host),) if self.cached(facts) else ()),
             *self.proofs(facts),
             record_verified(home, SERVICE, version=given(facts.target), proofs=("content", "smoke"), clock=clock),
         )
+
+    def cached(self, facts: Facts) -> bool:
+        """Tell whether the edge may keep answers of the deployment that is left, by the rules of the stack file."""
+        return facts.bad is not None and bool(self.asked.settings.stack.protection.cache)
 
     def proofs(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove that the target's own content is served, whole."""

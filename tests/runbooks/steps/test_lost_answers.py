@@ -30,7 +30,7 @@ from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.errors import AnswerLost, Exit
 from runbooks.model.reconciliation import WRITES
 from runbooks.model.records import Record
-from runbooks.steps.cloudflare.pages import make_live
+from runbooks.steps.cloudflare.pages import make_live, purge_cache
 from runbooks.steps.cloudflare.records import bring_back
 from runbooks.steps.cloudflare.secrets import set_secrets
 from runbooks.steps.cloudflare.stages import follow_program, shift_traffic
@@ -194,6 +194,9 @@ class Names:
         """Do it."""
         self.held = tuple(change.after for change in made if change.after)
 
+    def purge(self, host: str) -> None:
+        """Forget it."""
+
     def back(self) -> Step:
         """Return the step that brings another record back."""
         wanted = (Record(name="a.ems.example", type="A", content="192.0.2.2"),)
@@ -206,6 +209,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "stages.follow_program": Bench.follow,
     "secrets.set_secrets": Bench.secrets,
     "pages.make_live": lambda _: make_live(cast("Pages", Host()), "ems-web", to="new", back_to="old"),
+    "pages.purge_cache": lambda _: purge_cache(cast("Zone", Names()), "www.ems.example"),
     "records.bring_back": lambda _: Names().back(),
     "snapshots.keep_records": lambda b: keep_records(b.desk.home, lambda: Names().held, clock=now),
     "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
