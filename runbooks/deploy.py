@@ -234,11 +234,13 @@ class Deploy:
             *serves(self.edge, api, version=given(back), clock=self.clock, next_command=again, prefix="old "),
         )
 
-    def blameless(self, facts: Facts) -> Callable[[Sight], str]:
+    def blameless(self, facts: Facts) -> Callable[[Sight], tuple[str, str] | None]:
         """Return how to tell that it is the site or the records whose check failed, not the API."""
         names = [step.name for step in self.steps(facts) if is_check(step.name) or step.name.startswith("traffic")]
-        other = "it is the site or the records that fail; the API was left as it is"
-        return lambda sight: "" if names[0] in sight.results and names[-1] not in sight.results else other
+        beside, back = self.beside, bool(facts.live)
+        return lambda sight: (
+            None if names[0] in sight.results and names[-1] not in sight.results else beside.fails(sight, back=back)
+        )
 
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:
         """Return the steps that prove that what was live before serves again."""

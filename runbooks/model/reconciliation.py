@@ -1,3 +1,4 @@
+# Up to 500 lines because it is one table: an entry for each thing that is changed outside.
 """Everything that the runbooks change outside, and what becomes of it when its answer is lost.
 
 The doors ask for the entry: without one no request is sent (`clients/transport.py`, `clients/edge.py`) and no session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from infra.shapes import against_pin, declared
 from runbooks.clients.zone.resolver import Resolver
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.edge import Edge
     from runbooks.engine.record.home import Home
-    from runbooks.engine.step import Step
+    from runbooks.engine.step import Sight, Step
     from runbooks.model.records import Record
     from runbooks.model.settings import Settings
+
+
+RECORDED: Final = "record site"
+"""The step after which only the records are left to fail."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Beside:
         return (
             smoke_passes(self.edge, checks, next_command=next_command, name="site"),
             site_serves(self.edge, web, known={}, next_command=next_command),
-            record_verified(self.home, "web", version=version, proofs=proofs, clock=self.clock, name="record site"),
+            record_verified(self.home, "web", version=version, proofs=proofs, clock=self.clock, name=RECORDED),
         )
 
     def records_after(self, *, back: bool) -> tuple[Step, ...]:
@@ -81,3 +85,10 @@ class Beside:
             names_stand(resolver, self.owned, names, next_command=next_command),
             record_verified(self.home, "dns", version=state, proofs=("names",), clock=clock, name="record records"),
         )
+
+    def fails(self, sight: Sight, *, back: bool) -> tuple[str, str]:
+        """Return what fails when it is not the API, and the command that helps; `back`: is there a way back."""
+        web = self.settings.stack.web
+        what, service = ("the records", "dns") if RECORDED in sight.results else (f"the site {web.host}", "web")
+        helps = self.command(f"rollback --service={service}" if back else "deploy")
+        return f"{what} failed; the API was left as it is", helps

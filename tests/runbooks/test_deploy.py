@@ -145,7 +145,8 @@ def test_what_is_not_the_releases_fault_is_not_taken_back(desk: Desk) -> None:
         desk.stand_in.deploy(newer if traffic == (100,) else good)
         outcome = desk.run(replace(book, gather=partial(same, facts)))
         assert (outcome.status, outcome.exit) == ("unproven", Exit.UNPROVEN)
-        assert "then it is the site or the records that fail; the API was left as it is" in outcome.text
+        assert "then the site www.ems.example failed; the API was left as it is" in outcome.text
+        assert outcome.next_command == "invoke rollback --service=web --stack twin"
     assert read_releases(desk.home, "api").quarantined == ()
 
 

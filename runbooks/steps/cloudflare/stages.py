@@ -173,23 +173,24 @@ def see_way_back(
     version: Callable[[Sight], str],
     back: str | None,
     why_none: str,
-    blameless: Callable[[Sight], str],
+    blameless: Callable[[Sight], tuple[str, str] | None],
     next_command: str,
     name: str,
 ) -> Step:
     """Return the step that proves that taking the release back to `back` is what helps.
 
-    `why_none` says why there is nothing to go back to, `blameless` why another system's check has failed ("": none).
+    `why_none` says why there is nothing to go back to, `blameless` why it is another system's check that has failed and
+    what helps there (None: it is this one's).
     """
 
     def act(sight: Sight) -> Json:
-        why = blameless(sight)
+        why, helps = blameless(sight) or ("", next_command)
         if not why and back is None:
             why = f"there is nothing to go back to: {why_none}. It stays where it is"
         if not why and version(sight) == back:
             why = f"there is nothing to take back: {back} was live before, so it is not this release that fails"
         if why:
-            raise NotSo(why, next_command=next_command)
+            raise NotSo(why, next_command=helps)
         return {"from": version(sight), "to": back}
 
     return Step(
