@@ -10,7 +10,10 @@ import importlib
 import json
 import sys
 
-NAMES = ("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest")
+NAMES = (
+    *("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest"),
+    *("backup", "restore_dump"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
     parser.add_argument("--peers", metavar="PYTHON", help="of step_overhead: the Python that has the peers installed")
-    parser.add_argument("--gigabytes", type=float, help="of digest: how much data (0.3)")
+    parser.add_argument("--gigabytes", type=float, help="of digest, backup, restore_dump: how much data (0.3)")
     given = parser.parse_args(arguments)
     more = {name: value for name in ("peers", "gigabytes") if (value := getattr(given, name)) is not None}
     module = importlib.import_module(f"benchmarks.{'menu' if given.name == 'list' else given.name}")

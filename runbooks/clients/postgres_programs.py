@@ -29,6 +29,7 @@ SYSTEM_FOLDERS: Final = "/usr/lib/postgresql/*/bin"  # where Debian keeps one fo
 LONGEST: Final = 3600.0  # seconds for one program
 LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
 JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
+LOADERS: Final = 4  # tables and indexes that are loaded at the same time: nobody else is served meanwhile
 NOT_THERE: Final = re.compile("could not connect|connection to server|server closed the connection|Connection refused")
 
 
@@ -109,7 +110,7 @@ class Programs:
 
         `as_ours` gives all of it to our role. `settings` are the server's, for these sessions alone. Raises as `dump`.
         """
-        arguments = ["--exit-on-error", "--no-password", f"--jobs={JOBS}", f"--use-list={entries}"]
+        arguments = ["--exit-on-error", "--no-password", f"--jobs={LOADERS}", f"--use-list={entries}"]
         arguments += [f"--section={section}"] if section else []
         arguments += ["--no-owner"] if as_ours else []
         options = {"PGOPTIONS": " ".join(f"-c {setting}" for setting in settings)}

@@ -30,7 +30,7 @@ def listed(console: Console) -> Exit:
         console.print_json([{"name": scenario.name, "what": scenario.what} for scenario in SCENARIOS])
     else:
         for scenario in SCENARIOS:
-            print(f"{scenario.name:<14}{scenario.what}")  # noqa: T201 - the command's own output
+            print(f"{scenario.name:<16}{scenario.what}")  # noqa: T201 - the command's own output
     return Exit.DONE
 
 

@@ -15,6 +15,8 @@ from runbooks import postmortem
 from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_release import BadRelease
 from runbooks.drills.bad_site import BadSite
+from runbooks.drills.corrupt_backup import CorruptBackup
+from runbooks.drills.lost_database import LostDatabase
 from runbooks.drills.lost_table import LostTable
 from runbooks.drills.rig.bench import Bench
 from runbooks.drills.rig.stage import Phases, Stage, staged
@@ -31,8 +33,15 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import Show
     from runbooks.model.settings import Settings
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (BadRelease(), BadSite(), BadDns(), LostTable())
-"""In the order in which they run: what takes data back comes last."""
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    BadRelease(),
+    BadSite(),
+    BadDns(),
+    LostTable(),
+    CorruptBackup(),
+    LostDatabase(),
+)
+"""In the order in which they run: what takes data back comes late, what moves the product away comes last."""
 USUAL: Final = ("bad-release", "lost-table")
 """What is run when nothing is named: code and data, in half a minute."""
 

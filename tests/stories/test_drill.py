@@ -130,6 +130,15 @@ def test_both_drills_are_proven(root: Path, stack_file: Path, tmp_path: Path) ->
     assert not list((tmp_path / "ops").glob("drills/*/twin"))
 
 
+def test_drills_on_own_backups_are_proven(root: Path, stack_file: Path, tmp_path: Path) -> None:
+    """A rotten backup is passed over for the one before; a lost server comes back as another, and the API with it."""
+    code, result, said = ended(begun(root, stack_file, "corrupt-backup", "lost-database"))
+    assert code == 0, said
+    assert [drill["name"] for drill in result["drills"]] == ["corrupt-backup", "lost-database"]
+    assert all(0 < drill["detected_seconds"] < drill["recovery_seconds"] for drill in result["drills"])
+    assert not list((tmp_path / "ops").rglob("twin.json"))
+
+
 def check_documents(drill: dict[str, Any]) -> None:
     """See that the attestation is sealed and that the post-mortem says what was measured."""
     attestation = json.loads(Path(drill["attestation"]).read_text("utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from runbooks.drills.rig.ledger import Span, compare, read_ledger
 from runbooks.drills.rig.scenario import Scene
 from runbooks.drills.rig.workload import Orders
 from runbooks.engine.record.home import JOURNAL
-from runbooks.model.errors import Exit, NotSo
+from runbooks.model.errors import Exit, NotSo, Unreachable
 from runbooks.model.evidence import Counts, Damage, DrillEvidence, Objective, RelatedRun
 
 if TYPE_CHECKING:
@@ -72,26 +72,32 @@ class Bench:
             if broken.noticed_at is not None:
                 stage.show.note(f"{name}: noticed: {broken.noticed_by[0]}")
                 repaired = self.scenario.repair(Scene(stage, watch, good), broken)
+                watch = self._follow(repaired, watch)
             with stage.phases.measured(f"{name}: served again"):
                 look = watch.until_good(BACK_LIMIT if repaired else 0.0)
             with stage.phases.measured(f"{name}: writes afterwards"):
                 wrote = self._writes_again(ledger, look)
         with stage.phases.measured(f"{name}: compare"):
             damage = _damage(counted_then, counted_broken, self._counts())
-            span = _span(repaired)
-            now = tables.snapshot(site.postgres, workload, before=before)
-            compared = compare(read_ledger(ledger), key=workload.key, before=before, now=now, span=span)
+            now = tables.snapshot(self.stage.site.postgres, workload, before=before)
+            compared = compare(read_ledger(ledger), key=workload.key, before=before, now=now, span=_span(repaired))
         problems = [*broken.problems, *_of_repair(broken, repaired, look), *compared.problems]
         if not wrote:
             problems.append("no write was accepted after the recovery")
-        fewer = [damaged for damaged in damage if damaged.after < counted[damaged.table]]
-        problems += [f"{table.table} had {counted[table.table]} rows, it has {table.after}" for table in fewer]
+        problems += _of_damage(damage, counted)
         evidence = self._evidence(broken, repaired, look, compared)
         problems += _of_objectives(evidence)
         evidence = msgspec.structs.replace(
             evidence, damage=damage, passed=not problems, problems=tuple(problems), phases=dict(stage.phases.seconds)
         )
         return Measured(evidence, repaired)
+
+    def _follow(self, repaired: Repaired, watch: Watch) -> Watch:
+        """Look at the product where it is now: a repair may have moved it."""
+        if repaired.site is None:
+            return watch
+        self.stage = replace(self.stage, site=repaired.site)
+        return Watch(repaired.site.settings.stack, repaired.site.edge, repaired.site.postgres)
 
     def _evidence(self, broken: Broken, repaired: Repaired | None, look: Look, compared: Compared) -> DrillEvidence:
         objectives = self.stage.site.settings.stack.objectives
@@ -183,7 +189,11 @@ class Bench:
         return False
 
     def _counts(self) -> dict[str, int]:
-        return tables.row_counts(self.stage.site.postgres)
+        """Return the rows of each table; none where the database is gone."""
+        try:
+            return tables.row_counts(self.stage.site.postgres)
+        except Unreachable:
+            return {}
 
 
 def _accepted(ledger: Path) -> list[datetime]:
@@ -207,10 +217,16 @@ def _span(repaired: Repaired | None) -> Span | None:
     return Span(repaired.point, repaired.back)
 
 
+def _of_damage(damage: tuple[Damage, ...], before: Mapping[str, int]) -> list[str]:
+    """Return the tables that have fewer rows than before the workload began."""
+    fewer = [table for table in damage if table.after < before[table.table]]
+    return [f"{table.table} had {before[table.table]} rows, it has {table.after}" for table in fewer]
+
+
 def _of_repair(broken: Broken, repaired: Repaired | None, look: Look) -> list[str]:
     if repaired is None:
         return ["the fault did not bite: nobody noticed anything, so nothing was proven"]
-    problems = []
+    problems = list(repaired.problems)
     if repaired.outcome.exit is not Exit.DONE:
         said = repaired.outcome.text or repaired.outcome.status
         problems.append(f"{repaired.outcome.plan.book} ended as {repaired.outcome.status}: {said}")

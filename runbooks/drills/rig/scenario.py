@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbooks.drills.rig.detect import Look, Watch
+    from runbooks.drills.rig.site import Site
     from runbooks.drills.rig.stage import Stage
     from runbooks.engine.runner import Outcome
 
@@ -36,6 +37,10 @@ class Repaired:
     back: datetime | None = None
     """When the data of the point was there again: what was sent later must have been kept."""
     point_from: str = ""
+    problems: tuple[str, ...] = ()
+    """What the book should have done otherwise."""
+    site: Site | None = None
+    """Where the product is now, where it moved."""
 
 
 @dataclass

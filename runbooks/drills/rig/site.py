@@ -71,12 +71,15 @@ class Site:
 
     def run(self, book: Book[Any], arguments: msgspec.Struct, *, reason: str) -> Outcome:
         """Run a book as an operator who agrees to its plan. Raises NotSo when it was paused: then the drill is over."""
-        consent = Consent(yes=True, reason=reason)
-        outcome = self.runner.run(book, arguments=msgspec.to_builtins(arguments), consent=consent)
+        outcome = self.runner.run(book, arguments=msgspec.to_builtins(arguments), consent=self.consent(reason))
         if outcome.exit is Exit.PAUSED:
             message = f"{book.name} was paused: {outcome.text} (journal {outcome.journal})"
             raise NotSo(message)
         return outcome
+
+    def consent(self, reason: str) -> Consent:
+        """Return how a drill agrees to a plan."""
+        return Consent(yes=True, reason=reason)
 
     def catalog(self) -> Catalog:
         """Return the own backups of this stack, which lie in its folder."""

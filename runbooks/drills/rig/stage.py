@@ -57,6 +57,8 @@ class Stage:
     phases: Phases
     show: Show
     actor: str
+    leaving: ExitStack
+    """What is undone when the stage is left."""
 
     def site_of(self, stack_file: Path) -> Site:
         """Return the same twin by another stack file."""
@@ -108,7 +110,7 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
             site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor)
             leaving.callback(site.close)
             _fill_and_release(site, seed, phases)
-        yield Stage(site, folder, process.addresses, phases, show, actor)
+        yield Stage(site, folder, process.addresses, phases, show, actor, leaving)
 
 
 def write_stack(
