@@ -151,10 +151,10 @@ class Restore:
     def present(self, at: datetime) -> Present | None:
         """Return the database as it is beside that moment, None when it does not answer. Read once: it takes long."""
         if self._present is None:
-            database = self.settings.stack.database
-            self._present = (read_present(self.programs.database, at, database.heartbeat),)
+            stack, here = self.settings.stack.database, self.programs.database
+            self._present = (read_present(here, at, stack.heartbeat, seconds=stack.verify_seconds),)
             if self._present[0] is not None:
-                check_own_address(self._present[0].server, database.operator_cidrs, file=self.settings.file.name)
+                check_own_address(self._present[0].server, stack.operator_cidrs, file=self.settings.file.name)
         return self._present[0]
 
     @property

@@ -24,6 +24,11 @@ create schema depot authorization depot_owner;
 create schema ledger;
 comment on schema ledger is 'What was charged.';
 
+-- As pg_cron has it, which the package of the twin does not bring.
+create schema cron;
+create table cron.job (jobid bigint primary key, jobname text, schedule text, command text, database text, username text, active boolean);
+insert into cron.job values (1, 'nightly', '0 3 * * *', 'select 1', current_database(), 'postgres', false);
+
 create type depot.state as enum ('announced', 'stored', 'sent', 'lost');
 create type depot.box as (width int, height int, depth int);
 create type depot.span as range (subtype = numeric);

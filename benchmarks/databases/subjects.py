@@ -35,13 +35,22 @@ def copy(server: Server, source: str, target: str) -> None:
     server.run(f'create database "{target}" template "{source}" strategy file_copy')
 
 
-def dump_and_load(server: Server, source: str, target: str, *, dump: Path) -> None:
-    """Copy a database as a backup does: by `pg_dump`, into a new database by `pg_restore`."""
+def dump_and_load(
+    server: Server,
+    source: str,
+    target: str,
+    *,
+    dump: Path,
+    options: str = "template template0",
+    into: Server | None = None,
+) -> None:
+    """Copy a database as a backup does: by `pg_dump`, into a new database of any server by `pg_restore`."""
+    other = into or server
     words: list[Sequence[str | Path]] = [
         [server.program("pg_dump"), "--format=custom", f"--file={dump}", f"--dbname={server.url(source)}"],
-        [server.program("pg_restore"), "--exit-on-error", f"--dbname={server.url(target)}", dump],
+        [server.program("pg_restore"), "--exit-on-error", f"--dbname={other.url(target)}", dump],
     ]
-    server.run(f'create database "{target}" template template0')
+    other.run(f'create database "{target}" {options}')
     for command in words:
         subprocess.run(command, check=True, capture_output=True)
 

@@ -128,7 +128,7 @@ class Postgres:
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         address, password = self.address()
         with _explained(self.where):
-            connection = psycopg.connect(address, password=password, autocommit=True)
+            connection = psycopg.connect(address, password=password, autocommit=True, client_encoding="UTF8")
         with _explained(self.where), connection:  # the end of the session may fail as well
             limit = int(self.statement_seconds * 1000)
             # set after connecting: a pooler may drop what the startup packet asks for

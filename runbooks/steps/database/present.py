@@ -31,12 +31,17 @@ class Present(msgspec.Struct, frozen=True):
     beats: Beats
 
 
-def read_present(database: Postgres, point: datetime, heartbeat: Heartbeat) -> Present | None:
-    """Return the database as it is; None when it does not answer. Reads every table once, two at a time."""
+def read_present(
+    database: Postgres, point: datetime, heartbeat: Heartbeat, *, seconds: float | None = None
+) -> Present | None:
+    """Return the database as it is; None when it does not answer.
+
+    Reads every table once, two at a time; after `seconds` no further one is begun, and its rows count as unknown.
+    """
     try:
         with database.reading() as session:
             server, beats = look_at(session), last_beat(session, heartbeat, point)
-        written = read_kept(database, point)
+        written = read_kept(database, point, seconds=seconds)
     except Unreachable:
         return None
     return Present(server, written.tables, written.newest, beats)

@@ -68,7 +68,7 @@ class Server(msgspec.Struct, frozen=True):
 class TableRows(msgspec.Struct, frozen=True):
     """How many rows a table has, and how many of them were written after a point; None where it could not be told.
 
-    `new` were written after the instant until which was counted; `digest` is that of the rows that were kept.
+    `new` were written after the instant until which was counted; `digest` is that of the rows that were kept, in parts.
     """
 
     table: str

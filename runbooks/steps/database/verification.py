@@ -16,7 +16,7 @@ from runbooks.model.errors import CheckError, NotSo, Unreachable
 from runbooks.steps.database.proof.comparing import Weight
 from runbooks.steps.database.proof.definitions import noted_definitions
 from runbooks.steps.database.proof.inspection import inspect
-from runbooks.steps.database.proof.kept import read_kept
+from runbooks.steps.database.proof.kept import PARTS, likeness, read_kept
 from runbooks.steps.database.server import Server, TableRows, look_at
 
 if TYPE_CHECKING:
@@ -182,13 +182,17 @@ def _row_faults(expected: Expected, found: tuple[TableRows, ...]) -> tuple[list[
                 gone.append(f"table {wanted.table}: expected at least {wanted.kept} rows, got no table")
         elif got.rows is not None and got.kept < wanted.kept:
             gone.append(f"table {wanted.table}: expected at least {wanted.kept} rows, got {got.kept}")
-        elif wanted.digest is not None and got.digest is not None and wanted.digest != got.digest:
-            if got.kept == wanted.kept:
-                gone.append(f"table {wanted.table}: its {got.kept} rows from before the point are not those of before")
-            else:
+        elif wanted.digest is not None and got.digest is not None:
+            alike = likeness(wanted.digest, got.digest)
+            if alike.missing:
+                text = f"{alike.missing} or more of its {wanted.kept} rows from before the point are not as they were"
+                gone.append(f"table {wanted.table}: {text}")
+            if alike.hidden == PARTS and got.kept == wanted.kept:
+                not_compared.append(f"content of {wanted.table}: its columns, or the labels in them, are others now")
+            elif alike.hidden:
                 altered = got.kept - wanted.kept
-                text = f"content of {wanted.table}: {altered} of its rows were altered or deleted after the point"
-                not_compared.append(text)
+                text = f"{altered} rows altered or deleted after the point hide {alike.hidden} of its {PARTS} parts"
+                not_compared.append(f"content of {wanted.table}: {text}")
     return late + gone, not_compared
 
 

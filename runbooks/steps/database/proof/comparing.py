@@ -50,7 +50,8 @@ def compare(expected: Manifest, got: Manifest, *, aspects: frozenset[Aspect] = E
     `aspects` is what must be equal: SAME_CLUSTER after a recovery in place, FROM_A_DUMP after a dump was loaded
     elsewhere.
     """
-    found = [*_contents(expected, got), *_sequences(expected, got), *_objects(expected, got)]
+    in_place = Aspect.IDENTITY in aspects
+    found = [*_contents(expected, got, in_place=in_place), *_sequences(expected, got), *_objects(expected, got)]
     chosen = [finding for finding in found if ASPECTS[finding.what] in aspects]
     order = list(Weight)
     return sorted(chosen, key=lambda finding: order.index(finding.weight))
@@ -61,12 +62,15 @@ def faults(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.weight is Weight.FAULT]
 
 
-def _contents(expected: Manifest, got: Manifest) -> Iterator[Finding]:
+def _contents(expected: Manifest, got: Manifest, *, in_place: bool) -> Iterator[Finding]:
     comparable = expected.form == got.form and (expected.form == "text" or expected.server.major == got.server.major)
     unread = _unread(expected) | _unread(got)
     for table in sorted(expected.tables.keys() | got.tables.keys() | unread):
         wanted, found = expected.tables.get(table), got.tables.get(table)
-        if wanted is not None and found is not None:
+        if in_place and found is not None and not found.rows and _is_unlogged(expected, table):
+            if wanted is not None and wanted.rows:
+                yield Finding(Kind.TABLE_ROWS, table, _spoken(wanted), "none: a recovery empties it", Weight.NOTE)
+        elif wanted is not None and found is not None:
             yield from _rows(Kind.TABLE_ROWS, table, wanted, found, comparable=comparable)
         elif table in unread:
             why = f"it was not read {'before' if wanted is None else 'now'}"
@@ -77,6 +81,10 @@ def _contents(expected: Manifest, got: Manifest) -> Iterator[Finding]:
         yield Finding(Kind.LARGE_OBJECTS, "", "", "they were not read on one side", Weight.UNCHECKED)
     else:
         yield from _rows(Kind.LARGE_OBJECTS, "", expected.large_objects, got.large_objects, comparable=comparable)
+
+
+def _is_unlogged(manifest: Manifest, table: str) -> bool:
+    return manifest.objects.get(Kind.TABLE, {}).get(table, "").startswith("table unlogged")
 
 
 def _rows(kind: Kind, table: str, wanted: Contents, found: Contents, *, comparable: bool) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ none (json, xml, tsvector, points): those go through their text.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runbooks.clients.postgres import sql
@@ -33,8 +34,9 @@ with hashes as (
    order by o.opcintype)
 select a.attrelid, a.attname, a.attnotnull,
        coalesce(e.typname, t.typname) = any(%s) and t.typtype = 'b' and coalesce(l.collisdeterministic, true) as exact,
-       case when t.typelem = 0 or t.typlen <> -1 then h.proname end as direct, t.typname in ('int2', 'int4') as widened,
-       t.typname in ('varchar', 'bpchar') as letters
+       case when t.typelem = 0 or t.typlen <> -1 then h.proname end as direct,
+       t.typname in ('varchar', 'bpchar') as letters,
+       (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid in (t.oid, t.typelem))
   from pg_attribute a join pg_type t on t.oid = a.atttypid
   left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
   left join hashes h on h.type = t.oid
@@ -51,8 +53,8 @@ class Column(NamedTuple):
     not_null: bool
     exact: bool
     direct: str | None
-    widened: bool
     letters: bool
+    labels: str | None
 
 
 def columns_of(session: Session, tables: list[int]) -> dict[int, list[Column]]:
@@ -61,6 +63,12 @@ def columns_of(session: Session, tables: list[int]) -> dict[int, list[Column]]:
     for table, *column in session.rows(COLUMNS, (list(EXACT), tables)):
         found[table].append(Column(*column))
     return found
+
+
+def signature(columns: list[Column]) -> str:
+    """Return what must be equal for hashes of rows to be comparable: the columns, in order, and how each is hashed."""
+    said = [(column.name, column.exact, column.direct, column.letters, column.labels) for column in columns]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def row_number(columns: list[Column], form: Form) -> sql.Composable:

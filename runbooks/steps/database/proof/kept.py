@@ -2,18 +2,18 @@
 
 A row that nobody wrote since the point was in the table at the point, as it is now. So a recovered table holds at least
 those rows; and where it holds exactly as many, it must have their digest. That proves a table byte for byte without
-anything that was written down before, unless rows of it were altered or deleted after the point.
+anything that was written down before, but for parts in which rows were altered or deleted after the point.
 """
 
 from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runbooks.clients.postgres import sql
 from runbooks.steps.database.proof.contents import PAGE, PINNED, conditions, cut, read_pieces
-from runbooks.steps.database.proof.hashing import columns_of, row_number
+from runbooks.steps.database.proof.hashing import columns_of, row_number, signature
 from runbooks.steps.database.proof.manifest import Form
 from runbooks.steps.database.server import TableRows, Written, look_at
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runbooks.steps.database.proof.contents import Piece, Reading
 
 JOBS: Final = 2
+PARTS: Final = 64
+"""Parts that a table's digest has: a row that was altered after the point hides one of them, not the whole table."""
 
 TABLES: Final = """
 select c.oid, format('%I.%I', n.nspname, c.relname), m.amname = 'heap', pg_relation_size(c.oid), pg_table_size(c.oid),
@@ -63,8 +65,8 @@ def read_kept(
                 pieces += cut(label, select, pages=bytes_ // PAGE if heap else 0, whole=whole)
         pieces.sort(key=lambda piece: -piece.bytes)
         found = read_pieces(database, snapshot, pieces, jobs=JOBS, until=limit, report=report)
-    tables = [_table(found, label) for _, label, *_ in listed]
-    newest = [moment for rows in found.more.values() for *_, moment in rows if moment is not None]
+    tables = [_table(found, label, signature(columns[oid])) for oid, label, *_ in listed]
+    newest = [moment for rows in found.more.values() for _, _, moment, _ in rows if moment is not None]
     ordered = sorted(tables, key=lambda table: (-(table.after or 0), -(table.rows or 0)))
     return Written(tuple(ordered), max(newest, default=None))
 
@@ -75,14 +77,68 @@ def _select(
     late = sql.SQL("at > {}").format(sql.Literal(point))
     new = sql.SQL("false") if until is None else sql.SQL("at > {}").format(sql.Literal(max(point, until)))
     return sql.SQL(
-        "select count(*), coalesce(sum(h) filter (where ({late}) is not true), 0), count(*) filter (where {late}),"
-        " count(*) filter (where {new}), max(at)"
-        " from (select {number} as h, pg_xact_commit_timestamp(t.xmin) as at from {source} t{where}) rows"
-    ).format(late=late, new=new, number=number, source=source, where=conditions(*where))
+        "select coalesce(sum(n), 0), 0, sum(late), sum(new), max(newest), array_agg(array[part, kept, total])"
+        " from (select h & {last} as part, count(*) as n, count(*) filter (where ({late}) is not true) as kept,"
+        " coalesce(sum(h) filter (where ({late}) is not true), 0) as total, count(*) filter (where {late}) as late,"
+        " count(*) filter (where {new}) as new, max(at) as newest"
+        " from (select {number} as h, pg_xact_commit_timestamp(t.xmin) as at from {source} t{where}) rows group by 1) x"
+    ).format(last=sql.Literal(PARTS - 1), late=late, new=new, number=number, source=source, where=conditions(*where))
 
 
-def _table(found: Reading, label: str) -> TableRows:
+def _table(found: Reading, label: str, form: str) -> TableRows:
     if label not in found.rows or label in found.failed:
         return TableRows(label, None, None)
-    late, new = (sum(int(rows[column]) for rows in found.more[label]) for column in (0, 1))
-    return TableRows(label, found.rows[label], late - new, new, found.contents(label).digest)
+    late, new = (sum(int(rows[column] or 0) for rows in found.more[label]) for column in (0, 1))
+    parts: dict[int, Part] = {}
+    for *_, listed in found.more[label]:
+        for number, rows, total in listed or ():
+            before = parts.get(int(number), Part(0, 0))
+            parts[int(number)] = Part(before.rows + int(rows), (before.total + int(total)) % (1 << 64))
+    return TableRows(label, found.rows[label], late - new, new, f"{form} {_written(parts)}")
+
+
+class Part(NamedTuple):
+    """A part of a table's kept rows, chosen by their hash: how many, and the sum of their hashes modulo 2^64."""
+
+    rows: int
+    total: int
+
+
+class Likeness(NamedTuple):
+    """How the kept rows of the present are found again: so many are not, at least; so many parts could not be told.
+
+    Of a table whose columns are others than in the present, nothing can.
+    """
+
+    missing: int
+    hidden: int
+
+
+def likeness(wanted: str, got: str) -> Likeness:
+    """Compare the digests of one table in the present and in what was recovered.
+
+    A part with fewer rows has lost some, one with as many must be equal. One with more holds rows that were altered or
+    deleted after the point: they hide whether others of it are missing.
+    """
+    (form, *before_parts), (form_now, *now_parts) = wanted.split(), got.split()
+    if form != form_now:
+        return Likeness(0, PARTS)
+    before, now = _read_back(before_parts), _read_back(now_parts)
+    missing = hidden = 0
+    for number in before.keys() | now.keys():
+        old, new = before.get(number, Part(0, 0)), now.get(number, Part(0, 0))
+        if new.rows > old.rows:
+            hidden += 1
+        else:
+            missing += old.rows - new.rows or int(old.total != new.total)
+    return Likeness(missing, hidden)
+
+
+def _written(parts: dict[int, Part]) -> str:
+    """Return a digest as text: `part:rows:sum` in hexadecimal, for every part that has rows."""
+    return " ".join(f"{number:x}:{part.rows:x}:{part.total:x}" for number, part in sorted(parts.items()) if part.rows)
+
+
+def _read_back(digest: list[str]) -> dict[int, Part]:
+    words = (word.split(":") for word in digest)
+    return {int(number, 16): Part(int(rows, 16), int(total, 16)) for number, rows, total in words}

@@ -176,4 +176,9 @@ def read_sequences(session: Session) -> tuple[dict[str, SequenceValue], list[str
 
 
 def _has_cron(session: Session) -> bool:
-    return bool(session.value("select to_regclass('cron.job') is not null"))
+    """Tell whether pg_cron's table is there; asked by its name, for its schema may be closed to us."""
+    query = (
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = 'cron' and c.relname = 'job')"
+    )
+    return bool(session.value(query))

@@ -92,6 +92,14 @@ def object_remarks(got: Objects, present: Objects | None) -> Iterator[Remark]:
                 before = None if present is None else present.get(kind, {}).get(name)
                 sure = never_meant if present is None else before != text
                 yield Remark(_weight(sure=sure), f"{kind} {name}: {mark.lower()}{_as_before(before == text)}")
+    yield from _by_itself(got, present)
+    if present is not None:
+        yield from _roles(got, present)
+        yield from _partitions(got, present)
+
+
+def _by_itself(got: Objects, present: Objects | None) -> Iterator[Remark]:
+    """Yield what acts by itself or was left over, and what a recovery empties."""
     for kind in LEFT:
         for name, text in got.get(kind, {}).items():
             known = present is not None and name in present.get(kind, {})
@@ -101,9 +109,9 @@ def object_remarks(got: Objects, present: Objects | None) -> Iterator[Remark]:
             before = None if present is None else present.get(Kind.CRON, {}).get(name, "")
             sure = before is not None and before != text
             yield Remark(_weight(sure=sure), f"cron job {name}: active, it runs by itself{_as_before(before == text)}")
-    if present is not None:
-        yield from _roles(got, present)
-        yield from _partitions(got, present)
+    for name, text in got.get(Kind.TABLE, {}).items():
+        if text.startswith("table unlogged"):
+            yield Remark(Weight.NOTE, f"table {name}: unlogged, a recovery empties it")
 
 
 def sequence_remarks(sequences: Mapping[str, SequenceValue]) -> Iterator[Remark]:
