@@ -26,7 +26,8 @@ from runbooks.steps.database.copies import copying, folder_of, keep_later_writes
 from runbooks.steps.database.present import Present, check_own_address, read_present
 from runbooks.steps.database.restrictions import allow, allowed_before
 from runbooks.steps.database.server import answers, end_other_sessions
-from runbooks.steps.journals import first_change, left_stopped
+from runbooks.steps.journals import left_stopped
+from runbooks.steps.moments import moments_of
 from runbooks.steps.recovery.dump import Dump
 from runbooks.steps.recovery.pitr import Pitr
 from runbooks.steps.recovery.strategy import Around, Reached, Strategy, choose
@@ -104,7 +105,7 @@ class Restore:
         return parse(
             self.arguments.point,
             self.asker,
-            before=lambda run: first_change(self.home, run),
+            before=moments_of(self.home, self.cloudflare, self.settings.stack).before,
             backup=lambda backup: self.catalog().get(backup).at,
         )
 
@@ -238,13 +239,12 @@ class Restore:
 
     def serving(self, facts: Facts, *, prefix: str = "") -> tuple[Step, ...]:
         """Return the proof that users are served by the release that served them before."""
-        otherwise = f"invoke rollback --stack {shlex.quote(self.settings.argument)}"
         return serves(
             self.edge,
             self.settings.stack.api,
             version=given(facts.live),
             clock=self.clock,
-            next_command=otherwise,
+            next_command=f"invoke rollback --stack {shlex.quote(self.settings.argument)}",
             prefix=prefix,
         )
 

@@ -25,6 +25,7 @@ CHANGED_SINCE: Final = "10220"
 """Code of a refused deployment: a secret has changed since that version was active."""
 MAINTENANCE: Final = "maintenance"
 """The message of the version that answers 503 and does nothing: every stack has one beside its app."""
+HISTORY_PAGE: Final = 50  # deployments of one page
 MESSAGE_LIMIT: Final = 1000  # bytes of `workers/message`
 
 
@@ -187,6 +188,19 @@ class Cloudflare:
         """Return the latest deployments, the live one first; none when the Worker doesn't exist yet."""
         answer = self.transport.get(f"{self._script(script)}/deployments", accept=(HTTPStatus.NOT_FOUND,))
         return () if answer.status == HTTPStatus.NOT_FOUND else result_of(answer, _Deployments).deployments
+
+    def history(self, script: str) -> Iterator[Deployment]:
+        """Yield every deployment that the provider still lists, newest first; it lists 100 at most (docs, 2026-09)."""
+        seen: set[str] = set()
+        for page in count(1):
+            asked = {"page": str(page), "per_page": str(HISTORY_PAGE)}
+            answer = self.transport.get(f"{self._script(script)}/deployments", asked, accept=(HTTPStatus.NOT_FOUND,))
+            rows = () if answer.status == HTTPStatus.NOT_FOUND else result_of(answer, _Deployments).deployments
+            fresh = [row for row in rows if row.id not in seen]  # where paging is ignored, pages repeat themselves
+            yield from fresh
+            seen |= {row.id for row in rows}
+            if len(rows) < HISTORY_PAGE or not fresh:
+                return
 
     def live(self, script: str) -> Deployment | None:
         """Return the deployment that has the traffic now, or None when nothing was ever deployed."""

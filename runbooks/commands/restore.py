@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     help={
         **WRITING,
         "point": (
-            "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', before:<run id>, "
-            "backup:<id>."
+            "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', backup:<id>, "
+            "before:<id> of a run, of a deployment or version of the Worker, of a deployment of the site."
         ),
         "strategy": "How: auto, pitr (the provider's recovery), dump (the newest own backup), archive.",
         "without_copy": "Go on although the database does not answer and its present cannot be copied.",
