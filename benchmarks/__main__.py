@@ -12,7 +12,7 @@ import sys
 
 NAMES = (
     *("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest"),
-    *("backup", "restore_dump", "detection"),
+    *("backup", "restore_dump", "detection", "rollback", "edge"),
 )
 
 

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -34,13 +35,17 @@ class Redactor:
         long = {secret for secret in known if len(secret) >= SHORTEST}
         self.ignored = len(known) - len(long)
         forms = {form for secret in long for form in _forms(secret) if len(form) >= SHORTEST}
-        ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-        self._probes = tuple({canonical(form)[1:-1] for form in ordered})
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._probes = tuple({canonical(form)[1:-1] for form in self._forms})
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Return what finds every form, the longest first; compiled only where one was found."""
+        return re.compile("|".join(map(re.escape, self._forms)))
 
     def __call__(self, value: TextOrJson) -> TextOrJson:
         """Return the same text or JSON with every form of every secret replaced."""
-        if self._pattern is None:
+        if not self._forms:
             return value
         return self._replace(value)  # type: ignore[arg-type, return-value] # JSON in its own shape
 
@@ -57,8 +62,8 @@ class Redactor:
         return text
 
     def _replace(self, value: Json) -> Json:
-        if isinstance(value, str) and self._pattern is not None:
-            return self._pattern.sub(MARK, value)
+        if isinstance(value, str):
+            return self._pattern.sub(MARK, value) if any(form in value for form in self._forms) else value
         if isinstance(value, dict):
             return {str(self._replace(key)): self._replace(item) for key, item in value.items()}
         if isinstance(value, list):

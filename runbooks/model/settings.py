@@ -213,8 +213,14 @@ def _mapping(file: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:  # noqa: ANN401 - YAML holds anything; callers only read it
-    """Return a document; a run reads the same stack file often, and parsing it takes a tenth of a second."""
-    return YAML(typ="safe", pure=True).load(text)
+    """Return a document; a run reads the same stack file often, and parsing it takes a while."""
+    return YAML(typ="safe", pure=True).constructor.construct_document(node) if (node := composed(text)) is not None else None
+
+
+@lru_cache(maxsize=2)
+def composed(text: str) -> Any:  # noqa: ANN401 - nodes of an untyped library; callers only read them
+    """Return the nodes of a document, which know where in the text they stand. Raises what a wrong text raises."""
+    return YAML(typ="safe", pure=True).compose(text)
 
 
 def _plain(value: Any, file: Path, key: str) -> Any:  # noqa: ANN401 - YAML holds anything; typed right after

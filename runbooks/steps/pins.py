@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from ruamel.yaml import YAML
 
 from infra.shapes import Pin
 from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, Refused
-from runbooks.model.settings import read_stack
+from runbooks.model.settings import composed, read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +128,7 @@ def _step(
 
 def _span(text: str, stack_file: Path) -> tuple[int, int]:
     """Return where the value of the pins begins and ends in the text, without comments after it."""
-    pins = _child(_child(YAML(pure=True).compose(text), "config"), KEY)
+    pins = _child(_child(composed(text), "config"), KEY)
     if pins is None:
         message = f"{stack_file}: {KEY} is missing; expected it under config."
         raise Refused(message, next_command=f"edit {stack_file}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbooks.engine.record.folder import Folder
-from runbooks.engine.record.spool import Spool
 from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def open_home(settings: Settings, *, note: Callable[[str], None]) -> Home:
         return Folder(settings.home)
     key_id, secret_key = settings.require("AWS_ACCESS_KEY_ID"), settings.require("AWS_SECRET_ACCESS_KEY")
     from runbooks.clients.storage import Bucket  # its library is loaded only by who has such a home
+    from runbooks.engine.record.spool import Spool
 
     bucket = Bucket(
         store.bucket,
