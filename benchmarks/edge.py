@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmarks.sweeping.place import Place
 
 LIMIT: Final = 1.0  # milliseconds that the edge may add
-BLOCK: Final = 200  # requests of one side in its turn
+BLOCK: Final = 400  # requests of one side in its turn
 VISITORS: Final = 250  # addresses that they come from, so that a limit for one of them stops none
 SETTLED: Final = 1.0  # seconds after which what happened is in the ledger
 PATIENCE: Final = 15.0

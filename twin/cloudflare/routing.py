@@ -21,6 +21,7 @@ class StoredRouting:
     def __init__(self, store: Store) -> None:
         """Read from this store at every question."""
         self.store = store
+        self._rules: dict[str, Rules] = {}
 
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
         """Return who serves this host and path: custom domain, most specific route, workers.dev, then Pages."""
@@ -70,13 +71,16 @@ class StoredRouting:
         return WorkerTarget(script, split) if split else None
 
     def rules(self, host: str) -> Rules | None:
-        """Return what guards the zone that this host lies in."""
+        """Return what guards the zone that this host lies in; put together once, until something changes."""
         zone = self.store.zone_of(host)
         if zone is None:
             return None
-        phases = {row["phase"]: row["rules"] for row in zone.get("rulesets", {}).values()}
-        development = zone.get("settings", {}).get("development_mode", {}).get("value") == "on"
-        return Rules(zone["id"], self.store.revision, phases, development)
+        rules = self._rules.get(zone["id"])
+        if rules is None or rules.revision != self.store.revision:
+            phases = {row["phase"]: row["rules"] for row in zone.get("rulesets", {}).values()}
+            development = zone.get("settings", {}).get("development_mode", {}).get("value") == "on"
+            rules = self._rules[zone["id"]] = Rules(zone["id"], self.store.revision, phases, development)
+        return rules
 
     def live(self, script: str) -> tuple[tuple[str, float], ...]:
         """Return version ids and percentages of the script's newest deployment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -28,10 +28,16 @@ VISITOR: Final = "Twin-Visitor"
 def visitor(request: web.Request) -> str:
     """Return the visitor's address: the one that a client says it stands for, else its own."""
     said = request.headers.get(VISITOR)
-    if said is not None:
-        with suppress(ValueError):
-            return str(ipaddress.ip_address(said))
-    return request.remote or "127.0.0.1"
+    return (said is not None and _address(said)) or request.remote or "127.0.0.1"
+
+
+@lru_cache(maxsize=4096)
+def _address(said: str) -> str:
+    """Return an address as it is written usually, nothing for what is none."""
+    try:
+        return str(ipaddress.ip_address(said))
+    except ValueError:
+        return ""
 
 
 class Passage:
