@@ -214,7 +214,11 @@ def _mapping(file: Path) -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:  # noqa: ANN401 - YAML holds anything; callers only read it
     """Return a document; a run reads the same stack file often, and parsing it takes a while."""
-    return YAML(typ="safe", pure=True).constructor.construct_document(node) if (node := composed(text)) is not None else None
+    return (
+        YAML(typ="safe", pure=True).constructor.construct_document(node)
+        if (node := composed(text)) is not None
+        else None
+    )
 
 
 @lru_cache(maxsize=2)
