@@ -14,6 +14,7 @@ NAMES = (
     *("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest"),
     *("backup", "restore_dump", "detection", "rollback", "edge"),
 )
+ELSEWHERE = {"list": "menu", "rollback": "traffic.rollback", "edge": "traffic.edge"}
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--gigabytes", type=float, help="of digest, backup, restore_dump: how much data (0.3)")
     given = parser.parse_args(arguments)
     more = {name: value for name in ("peers", "gigabytes") if (value := getattr(given, name)) is not None}
-    module = importlib.import_module(f"benchmarks.{'menu' if given.name == 'list' else given.name}")
+    module = importlib.import_module(f"benchmarks.{ELSEWHERE.get(given.name, given.name)}")
     print(json.dumps(module.measure(given.runs, **more), indent=2))
     return 0
 

@@ -18,8 +18,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.pairs import alternate
-from benchmarks.sweeping.crowd import PER_SECOND, crowd, heard
 from benchmarks.sweeping.place import opened
+from benchmarks.traffic.crowd import PER_SECOND, crowd, heard
 from runbooks.commands.frame import ROOT
 from tests.twin.official import wrangler
 

@@ -1,4 +1,4 @@
-"""Users who ask at a steady rate, in a process of their own: `python -m benchmarks.sweeping.crowd EDGE HOST PATH FILE`.
+"""Users who ask at a steady rate, in a process of their own: `python -m benchmarks.traffic.crowd EDGE HOST PATH FILE`.
 
 Each answer is a line of FILE. It ends on SIGTERM, and after a minute in any case.
 """
@@ -41,7 +41,7 @@ class Heard:
 @contextmanager
 def crowd(*, edge: str, host: str, path: str, file: Path) -> Iterator[None]:
     """Let them ask while the block runs; it begins with the first answer."""
-    words = [sys.executable, "-m", "benchmarks.sweeping.crowd", edge, host, path, str(file)]
+    words = [sys.executable, "-m", "benchmarks.traffic.crowd", edge, host, path, str(file)]
     with subprocess.Popen(words) as process:
         try:
             while process.poll() is None and not (file.is_file() and file.stat().st_size):
