@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -23,6 +23,10 @@ SECRET_PREFIX = "EMS_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """What stands before a Worker secret's name in the environment variable that holds its value."""
 Arguments = tuple[str, ...]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
+SUBJECT: Final = ":'subject'"
+"""What stands in the SQL for the key of whoever is erased, as psql writes a variable that it quotes."""
+TableName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
+Sql = Annotated[str, Meta(min_length=1)]
 
 
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -129,6 +133,48 @@ class Backups(Frozen, frozen=True):
     proof_days: Annotated[float, Meta(gt=0)] = 7.0
     encryption: PublicKey | None = None
     without: tuple[str, ...] = ()
+
+
+class Erasure(Frozen, frozen=True):
+    """How one kind of person is erased: the statements, and `gone`, which returns a single true when nothing is left.
+
+    Each names the subject as :'subject'. Done again they must change nothing.
+    """
+
+    statements: Annotated[tuple[Sql, ...], Meta(min_length=1)]
+    gone: Sql
+
+    def __post_init__(self) -> None:
+        """Refuse a statement that names nobody: it would erase everybody."""
+        for statement in (*self.statements, self.gone):
+            if SUBJECT not in statement:
+                message = f"expected each statement to name {SUBJECT}, got {statement}"
+                raise ValueError(message)
+
+
+class Outgoing(Frozen, frozen=True):
+    """Something that leaves the database by rows that wait: mails, calls of others.
+
+    `waiting` and `held` return how many would leave and how many are held back; `hold` turns the first into the
+    second, `release` back.
+    """
+
+    name: Name
+    waiting: Sql
+    hold: Sql
+    held: Sql
+    release: Sql
+
+
+class Hazards(Frozen, frozen=True):
+    """What is done about them after a restore, before anybody is let in.
+
+    `erasures` by kind, as the ledger of erasures names it. `sessions` are tables of logins, of which every row ends.
+    """
+
+    erasures: dict[Name, Erasure] = field(default_factory=dict)
+    sessions: tuple[TableName, ...] = ()
+    outgoing: tuple[Outgoing, ...] = ()
 
 
 class Pin(Frozen, frozen=True, omit_defaults=True):

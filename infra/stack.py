@@ -21,6 +21,7 @@ from infra.shapes import (
     Bucket,
     BucketName,
     Frozen,
+    Hazards,
     HostName,
     Logpush,
     Name,
@@ -251,6 +252,7 @@ class Stack(Frozen, frozen=True):
     alerts: Alerts = Alerts()
     backups: Backups = Backups()
     logpush: Logpush | None = None
+    hazards: Hazards = Hazards()
 
     def __post_init__(self) -> None:
         """Refuse a bucket that is used and not declared: nothing would say who made it, or what it keeps."""

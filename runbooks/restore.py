@@ -23,9 +23,11 @@ from runbooks.steps.cloudflare.edge import serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped, release_to_restart
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
 from runbooks.steps.database.copies import copying, folder_of, keep_later_writes, way_back
-from runbooks.steps.database.present import Present, check_own_address, read_present
+from runbooks.steps.database.present import Looking, Present
 from runbooks.steps.database.restrictions import allow, allowed_before
-from runbooks.steps.database.server import answers, end_other_sessions
+from runbooks.steps.database.server import answers, end_other_sessions, must_answer
+from runbooks.steps.hazards.erasures import Erased, erased_since
+from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
 from runbooks.steps.recovery.dump import Dump
@@ -58,7 +60,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What the plan rests on. Instants in UTC; `live` and `maintenance` are version ids of the Worker.
 
     `reached` is what the strategy takes the database back to. `allowed` is who could connect before; None where the
-    provider offers no network restrictions. `present` is None when the database did not answer.
+    provider offers no network restrictions. `present` is None when the database did not answer. `erased` is done again.
     """
 
     point: datetime
@@ -71,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True):
     allowed: Cidrs | None
     present: Present | None
     backup: str
+    erased: tuple[Erased, ...] = ()
 
 
 @dataclass
@@ -86,7 +89,10 @@ class Restore:
     catalog: Callable[[], Catalog]
     arguments: Arguments
     clock: Callable[[], datetime]
-    _present: tuple[Present | None] | None = None
+
+    def __post_init__(self) -> None:
+        """Look at the present once: it takes long."""
+        self.looking = Looking(self.programs.database, self.settings.stack.database, self.settings.file.name)
 
     @property
     def worker(self) -> str:
@@ -130,7 +136,7 @@ class Restore:
         point = self.point
         retry = f'{self.asker.command}"{self.arguments.point}"'
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
-        present = self.present(reached.at)
+        present = self.looking.at(reached.at)
         if present is not None:
             self.programs.find("pg_dump" if way.copies_present else "pg_restore")
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
@@ -147,16 +153,14 @@ class Restore:
             allowed=allowed_before(restrictions, self.operators, former.allowed if former else None),
             present=present,
             backup=f"{self.asker.now:%Y-%m-%dT%H-%M-%S}Z",
+            erased=erased_since(
+                self.home, reached.at, self.settings.stack.hazards.erasures, file=self.settings.file.name
+            ),
         )
 
-    def present(self, at: datetime) -> Present | None:
-        """Return the database as it is beside that moment, None when it does not answer. Read once: it takes long."""
-        if self._present is None:
-            stack, here = self.settings.stack.database, self.programs.database
-            self._present = (read_present(here, at, stack.heartbeat, seconds=stack.verify_seconds),)
-            if self._present[0] is not None:
-                check_own_address(self._present[0].server, stack.operator_cidrs, file=self.settings.file.name)
-        return self._present[0]
+    def holding(self, facts: Facts) -> Holding:
+        """Return what is held back in the recovered database before anybody is let in."""
+        return Holding(self.settings.stack.hazards, facts.erased, self.home, self.clock)
 
     @property
     def operators(self) -> Cidrs:
@@ -195,7 +199,7 @@ class Restore:
                 allow(
                     self.supabase, self.operators, name="stop connections",
                     title=f"let only {', '.join(self.operators.all)} connect to the database",
-                    still=self.can_connect if here else lambda: None,
+                    still=partial(must_answer, self.programs.database) if here else lambda: None,
                 )
             )  # fmt: skip
         if facts.present is not None:
@@ -205,15 +209,10 @@ class Restore:
                 steps.append(later)
         return tuple(steps)
 
-    def can_connect(self) -> None:
-        """Raise Unreachable when we are shut out ourselves."""
-        with self.programs.database.reading() as session:
-            session.value("select 1")
-
     def around(self, facts: Facts) -> Around:
         """Return what a strategy must know of this restore."""
         noted = folder_of(self.settings.home, facts.backup) if facts.present else None
-        return Around(self.after_failure, self.way_back(facts), noted)
+        return Around(self.after_failure, self.way_back(facts), noted, self.holding(facts))
 
     def after_failure(self, sight: Sight) -> tuple[str, str]:
         """Return what to type after a proof that failed, and what serves nevertheless."""
@@ -295,6 +294,7 @@ def book(
         steps=it.steps,
         summary=it.summary,
         losses=it.losses,
-        recheck=("live", "allowed"),
+        shows=lambda facts: it.holding(facts).lines(),
+        recheck=("live", "allowed", "erased"),
         after_undo=lambda facts: it.serving(facts, prefix="former "),
     )

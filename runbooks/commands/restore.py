@@ -67,3 +67,22 @@ def finish(
     Changes: what it names is gone for good, and those restores can no longer be taken back. Costs: a scan of each.
     """
     play("restore-finish", {}, Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over))
+
+
+@task(help=WRITING, auto_shortflags=False)
+def release(
+    _context: Context,
+    *,
+    stack: str = "prod",
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    reason: str = "",
+    take_over: bool = False,
+) -> None:
+    """Let go what a restore has held back in the database: mails and calls that waited at its point.
+
+    What they are is declared in ems-ops:hazards.outgoing. Changes: they leave, and what had left before the restore
+    leaves a second time: look at them first. Costs: nothing.
+    """
+    play("restore-release", {}, Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over))

@@ -198,6 +198,46 @@ MOVE: Final = Write(
     request_id="nowhere: the provider keeps no comment",
     steps=("hyperdrive.move_connection",),
 )
+HOLD_JOBS: Final = Write(
+    system="database",
+    call="cron.alter_job: whether jobs are active",
+    lost=Lost.BY_NATURE,
+    how="which jobs are active; which of them were before is in the intent",
+    request_id="nowhere: pg_cron keeps no comment",
+    steps=("outgoing.hold_jobs", "outgoing.release_jobs"),
+)
+HOLD_OUTGOING: Final = Write(
+    system="database",
+    call="the stack file's statements that hold what waits to leave, or let it go",
+    lost=Lost.BY_LOOKUP,
+    how="how many wait, how many are held; one transaction",
+    request_id="nowhere: rows of the product are not ours to mark",
+    steps=("outgoing.hold_outgoing", "outgoing.release_outgoing"),
+)
+END_LOGINS: Final = Write(
+    system="database",
+    call="delete every login",
+    lost=Lost.BY_NATURE,
+    how="whether any is left",
+    request_id="nowhere: what is gone says nothing",
+    steps=("logins.end_logins",),
+)
+ERASE: Final = Write(
+    system="database",
+    call="the stack file's statements that erase a person",
+    lost=Lost.BY_NATURE,
+    how="the stack file's SQL that sees whether anything is left; one transaction a person",
+    request_id="nowhere: what is gone says nothing",
+    steps=("erasures.erase",),
+)
+NOTE_ERASURE: Final = Write(
+    system="ops home",
+    call="append to erasures.jsonl",
+    lost=Lost.BY_LOOKUP,
+    how="the line of this run for this person",
+    request_id="nowhere: the line's field run names the run",
+    steps=("erasures.note_erasures",),
+)
 DUMP: Final = Write(
     system="ops home",
     call="dump the database into a draft",

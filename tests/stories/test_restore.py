@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -124,16 +125,61 @@ def test_what_is_wrong_is_refused_or_stays_stopped(operator: Operator) -> None:
     assert operator.types("twin.up").code == 0
     refuse_all(operator)
     rows = sql(operator, ROWS)
+    bring_hazards(operator)
     good = a_second_passes()
+    erase_on_request(operator)
     sql(operator, "truncate public.bookings cascade")
     bad = a_second_passes()
     failed = operator.consents("restore", f"--point={bad}")
     assert (failed.code, failed.document["status"]) == (5, "unproven"), failed.text
     assert "check “bookings are there” is not true. The application stays stopped." in failed.document["text"]
     assert (health(operator), allowed(operator)) == (503, ["127.0.0.1/32"])
+    assert sql(operator, ACTIVE) is None
     done = operator.consents("restore", f"--point={good}")
     assert done.code == 0, done.text
     assert (sql(operator, ROWS), health(operator), allowed(operator)) == (rows, 200, ["0.0.0.0/0", "::/0"])
+    assert done.document["results"]["erase again"]["erasures"] == ["e1"]
+    assert (sql(operator, ERASED), sql(operator, LOGINS), sql(operator, ACTIVE)) == ("erased", 0, [7, 9])
+    assert [json.loads(line)["id"] for line in ledger(operator).read_text("utf-8").splitlines()] == ["e1", "e1"]
+
+
+SCHEDULE = """
+create extension citext;
+create schema cron;
+create table cron.job (jobid bigint primary key, active boolean);
+alter extension citext add table cron.job; -- as pg_cron's own: what an extension keeps is not the product's data
+create function cron.alter_job(job_id bigint, schedule text default null, command text default null,
+  database text default null, username text default null, active boolean default null) returns void
+  language sql begin atomic update cron.job set active = alter_job.active where jobid = job_id; end;
+insert into cron.job values (7, true), (8, false), (9, true);
+"""
+ACTIVE = "select array_agg(jobid order by jobid) from cron.job where active"
+LOGINS = "select count(*) from ops.sessions"
+RIDER = "select min(id) from public.riders"
+ERASED = "select first_name from public.riders order by id limit 1"
+
+
+def bring_hazards(operator: Operator) -> None:
+    """Have jobs on schedule (this machine has no pg_cron: its table and function stand in), and somebody logged in."""
+    sql(operator, SCHEDULE)
+    sql(
+        operator,
+        "with a as (insert into ops.accounts (email, password_hash) values ('a@b.example', 'pbkdf2-sha256$x') returning"
+        " id) insert into ops.sessions select sha256('t'), id, now(), now() + interval '1 day' from a",
+    )
+
+
+def erase_on_request(operator: Operator) -> None:
+    """Erase a rider: noted first, as every erasure is, then done."""
+    rider = sql(operator, RIDER)
+    line = {"id": "e1", "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "kind": "rider", "subject": str(rider)}
+    ledger(operator).write_text(json.dumps({**line, "run": "by hand"}) + "\n", "utf-8")
+    sql(operator, "update public.riders set first_name = 'erased' where id = (select min(id) from public.riders)")
+
+
+def ledger(operator: Operator) -> Path:
+    """Return where erasures are noted."""
+    return operator.stack_file.parent / "ops" / "erasures.jsonl"
 
 
 def refuse_all(operator: Operator) -> None:

@@ -48,7 +48,29 @@ create table auth.users (
   deleted_at timestamptz
 );
 alter table auth.users owner to supabase_auth_admin;
-grant all on auth.users to postgres, dashboard_user;
+create table auth.sessions (
+  id uuid primary key,
+  user_id uuid not null references auth.users on delete cascade,
+  created_at timestamptz,
+  updated_at timestamptz,
+  not_after timestamptz,
+  user_agent text,
+  ip inet
+);
+create table auth.refresh_tokens (
+  id bigserial primary key,
+  token varchar(255) unique,
+  user_id varchar(255),
+  revoked boolean,
+  created_at timestamptz,
+  updated_at timestamptz,
+  parent varchar(255),
+  session_id uuid references auth.sessions on delete cascade
+);
+alter table auth.sessions owner to supabase_auth_admin;
+alter table auth.refresh_tokens owner to supabase_auth_admin;
+grant all on auth.users, auth.sessions, auth.refresh_tokens to postgres, dashboard_user;
+grant all on sequence auth.refresh_tokens_id_seq to postgres, dashboard_user;
 create function auth.jwt() returns jsonb language sql stable as
   $$select coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb$$;
 create function auth.uid() returns uuid language sql stable as

@@ -106,6 +106,12 @@ def _finish(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     return finish_restore.book(console.postgres)
 
 
+def _release(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
+    from runbooks import release_held
+
+    return release_held.book(console.postgres, console.settings.stack.hazards.outgoing)
+
+
 SHELF: Final[Mapping[str, Maker]] = {
     "backup": _backup,
     "backup-prune": _prune,
@@ -113,6 +119,7 @@ SHELF: Final[Mapping[str, Maker]] = {
     "deploy": _deploy,
     "restore": _restore,
     "restore-finish": _finish,
+    "restore-release": _release,
     "rollback": _rollback,
     "secrets": _secrets,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from runbooks.steps.database.server import Server, TableRows, look_at
 from runbooks.steps.database.verification import Beats, Expected, last_beat
 
 if TYPE_CHECKING:
-    from infra.stack import Heartbeat
+    from infra.stack import Database, Heartbeat
     from runbooks.clients.postgres import Postgres
 
 NAMED: Final = 4  # tables that a plan names before it counts the rest
@@ -45,6 +46,24 @@ def read_present(
     except Unreachable:
         return None
     return Present(server, written.tables, written.newest, beats)
+
+
+@dataclass
+class Looking:
+    """The present of one database, looked at once: it takes long. `told` is what the stack file (`file`) says of it."""
+
+    database: Postgres
+    told: Database
+    file: str
+    _seen: tuple[Present | None] | None = None
+
+    def at(self, point: datetime) -> Present | None:
+        """Return the present beside that moment, None when it does not answer. Raises Refused (`check_own_address`)."""
+        if self._seen is None:
+            self._seen = (read_present(self.database, point, self.told.heartbeat, seconds=self.told.verify_seconds),)
+            if self._seen[0] is not None:
+                check_own_address(self._seen[0].server, self.told.operator_cidrs, file=self.file)
+        return self._seen[0]
 
 
 def owed(point: datetime, present: Present | None) -> Expected:

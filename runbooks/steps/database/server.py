@@ -104,6 +104,12 @@ def answers(database: Postgres) -> bool:
         return False
 
 
+def must_answer(database: Postgres) -> None:
+    """Raise Unreachable when we are shut out of it."""
+    with database.reading() as session:
+        session.value("select 1")
+
+
 def look_at(session: Session) -> Server:
     """Return what the server says of itself."""
     row = session.rows(SERVER)[0]

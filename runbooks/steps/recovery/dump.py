@@ -137,16 +137,18 @@ class Dump:
         return (have_on_this_machine(self._beside(_own(reached)), name="identify"),)
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
-        """Load, verify beside, and only then change places."""
+        """Load, verify and hold back beside, and only then change places."""
         del present
         reached = _own(reached)
-        beside, stack = self._beside(reached), self.settings.stack
+        beside, stack, database = self._beside(reached), self.settings.stack, self.programs.database
+        fresh = database.named(reached.fresh)
         steps = [
             load_beside(beside, name="restore"),
             find_equal(beside, stack.database.checks, after_failure=around.after_failure, name="verify"),
+            *around.holding.at_once(fresh),
+            *around.holding.proven(fresh),
         ]
         if reached.former is not None:
-            database = self.programs.database
             places = Places(database, reached.current, reached.fresh, reached.former, reached.backup)
             steps.append(switch(places, name="switch over"))
         if reached.moves_from is not None:
@@ -154,6 +156,7 @@ class Dump:
                 self.cloudflare, stack.database.hyperdrive, reached.origin, reached.moves_from, self._password
             )
             steps.append(move_connection(moving, name="move connections"))
+        steps += around.holding.over(fresh if reached.former is None else database)
         return (*steps, forget(beside, name="forget"))
 
     def keeps(self, reached: Reached, copied: str) -> str:

@@ -76,7 +76,7 @@ class Pitr:
         return (let_the_archive_reach(self.supabase, self.database, reached.at, name="identify"),)
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
-        """Return the recovery, and the proof inside the database."""
+        """Return the recovery, the proof inside the database, and what is held back there."""
         return (
             recover(
                 self.supabase,
@@ -87,6 +87,7 @@ class Pitr:
                 expect=RECOVERS,
                 name="restore",
             ),
+            *around.holding.at_once(self.database),
             verify(
                 self.database,
                 owed(reached.at, present),
@@ -97,6 +98,8 @@ class Pitr:
                 after_failure=around.after_failure,
                 name="verify",
             ),
+            *around.holding.proven(self.database),
+            *around.holding.over(self.database),
         )
 
     def keeps(self, _reached: Reached, copied: str) -> str:

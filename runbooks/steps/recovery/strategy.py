@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from runbooks.engine.step import Sight, Step
     from runbooks.steps.database.present import Present
+    from runbooks.steps.hazards.plan import Holding
 
 STRATEGIES: Final = ("auto", "pitr", "dump", "archive")
 
@@ -58,12 +59,13 @@ class Around:
     """What the book says of itself: after a proof that failed, and of the way back from a present that was given up.
 
     `after_failure` gives the command to type then, and the one that serves nevertheless; `noted` is where the present's
-    definitions were noted.
+    definitions were noted. `holding` holds back what a recovery brings to life: each strategy says in which database.
     """
 
     after_failure: Callable[[Sight], tuple[str, str]]
     way_back: str
     noted: Path | None
+    holding: Holding
 
 
 class Strategy(Protocol):

@@ -47,6 +47,8 @@ from tests.runbooks.desk import now
 from tests.runbooks.steps.backups.acts import MAKERS as BACKUPS
 from tests.runbooks.steps.backups.acts import Acts
 from tests.runbooks.steps.database.test_recovery import BEFORE, FakeDatabase
+from tests.runbooks.steps.hazards.product import MAKERS as HAZARDS
+from tests.runbooks.steps.hazards.product import Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -163,6 +165,10 @@ def _of_backups(maker: Callable[[Acts], Step], bench: Bench) -> Step:
     return maker(Acts(bench.desk, bench.database))
 
 
+def _of_hazards(maker: Callable[[Product], Step], bench: Bench) -> Step:
+    return maker(Product(bench.database, bench.desk.home))
+
+
 @dataclass
 class Host:
     """A site that does what it is asked: which of its deployments is live."""
@@ -226,6 +232,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "releases.note_unpinned": Bench.note,
     "pins.pin_release": lambda b: pin_release(b.desk.settings.file, "api", version="v", reason="r", clock=now),
     "pins.unpin_release": Bench.unpin,
+    **{name: partial(_of_hazards, maker) for name, maker in HAZARDS.items()},
     **{name: partial(_of_backups, maker) for name, maker in BACKUPS.items()},
 }
 CONVERGES = {"program.apply_program"}

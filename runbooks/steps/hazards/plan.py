@@ -1,0 +1,54 @@
+"""The steps of a restore that hold its hazards back, in the order in which a strategy takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
+from runbooks.steps.hazards.logins import end_logins
+from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from infra.shapes import Hazards
+    from runbooks.clients.postgres import Postgres
+    from runbooks.engine.record.home import Home
+    from runbooks.engine.step import Step
+
+HELD: Final = "hold jobs"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What is held back in the recovered database. `owed` are the erasures since the point."""
+
+    told: Hazards
+    owed: tuple[Erased, ...]
+    home: Home
+    clock: Callable[[], datetime]
+
+    def at_once(self, database: Postgres) -> tuple[Step, ...]:
+        """Return what cannot wait for the proof: jobs run as soon as the server does."""
+        return (hold_jobs(database, name=HELD),)
+
+    def proven(self, database: Postgres) -> tuple[Step, ...]:
+        """Return what changes rows: after the proof that compares them, before anybody is let in."""
+        steps = [hold_outgoing(database, self.told.outgoing, name="hold what leaves")]
+        if self.owed:
+            steps.append(note_erasures(self.home, self.owed, clock=self.clock, name="note erasures"))
+            steps.append(erase(database, self.owed, self.told.erasures, name="erase again"))
+        return (*steps, end_logins(database, self.told.sessions, name="end logins"))
+
+    def over(self, database: Postgres) -> tuple[Step, ...]:
+        """Return what ends it, once the recovered database is in its place."""
+        return (release_jobs(database, held_by(HELD), name="release jobs"),)
+
+    def lines(self) -> tuple[str, ...]:
+        """Say in the plan what it means to users."""
+        erased = f"{len(self.owed)} erasures since then are done again" if self.owed else "no erasure since then"
+        held = [one.name for one in self.told.outgoing]
+        stays = f"; {', '.join(held)} that waited then stay held until `invoke restore.release`" if held else ""
+        return (f"{erased}; every login ends; jobs of the database stand still until it is proven{stays}",)
