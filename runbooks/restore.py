@@ -160,7 +160,7 @@ class Restore:
 
     def holding(self, facts: Facts) -> Holding:
         """Return what is held back in the recovered database before anybody is let in."""
-        return Holding(self.settings.stack.hazards, facts.erased, self.home, self.clock)
+        return Holding(self.settings.stack, facts.erased, self.home, self.cloudflare, self.clock)
 
     @property
     def operators(self) -> Cidrs:
@@ -205,8 +205,8 @@ class Restore:
         if facts.present is not None:
             steps.append(end_other_sessions(self.programs.database, name="end sessions"))
             if facts.present.server.commit_times and self.way(facts).copies_present:
-                later = keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes")
-                steps.append(later)
+                steps += (keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes"),)
+            steps += self.holding(facts).given_up(self.programs.database, facts.reached.at)
         return tuple(steps)
 
     def around(self, facts: Facts) -> Around:

@@ -238,6 +238,22 @@ NOTE_ERASURE: Final = Write(
     request_id="nowhere: the line's field run names the run",
     steps=("erasures.note_erasures",),
 )
+LIST_ACCEPTED: Final = Write(
+    system="ops home",
+    call="put the list of what was accepted after the point",
+    lost=Lost.BY_LOOKUP,
+    how="the file, which is put whole and never written over",
+    request_id="nowhere: it lies in the run's folder",
+    steps=("accepted.list_accepted",),
+)
+ASK_LOGS: Final = Write(
+    system="Cloudflare",
+    call="POST",
+    path=r"/accounts/[^/]+/workers/observability/telemetry/query",
+    lost=Lost.BY_NATURE,
+    how="it only reads: the question is too long for an address; a list without its answer says so",
+    request_id="nowhere: it leaves nothing behind",
+)
 DUMP: Final = Write(
     system="ops home",
     call="dump the database into a draft",

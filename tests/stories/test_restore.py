@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,8 +16,6 @@ from runbooks.clients.edge import Edge
 from runbooks.model.settings import read_stack
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.stories.conftest import Operator
 
 pytestmark = pytest.mark.twin
@@ -85,6 +84,9 @@ def test_a_truncated_table_comes_back(operator: Operator) -> None:
     assert (sql(operator, ROWS), sql(operator, LATE_ROWS)) == (rows, 0)
     assert health(operator) == 200
     assert allowed(operator) == ["0.0.0.0/0", "::/0"]
+    accepted = done.document["results"]["list accepted"]
+    assert (accepted["not_listed"], accepted["rows"] >= 1) == ([], True)
+    assert ",database,,,,,public.horses," in Path(accepted["file"]).read_text("utf-8")
     proof = done.document["results"]["verify"]
     assert proof["rows"]["public.bookings"] == rows
     assert [line.partition(":")[0] for line in proof["not_checked"]] == [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from runbooks.clients.telemetry import Telemetry
+from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
 from runbooks.steps.hazards.logins import end_logins
 from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from infra.shapes import Hazards
+    from infra.stack import Stack
+    from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.postgres import Postgres
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Step
@@ -25,10 +28,16 @@ HELD: Final = "hold jobs"
 class Holding:
     """What is held back in the recovered database. `owed` are the erasures since the point."""
 
-    told: Hazards
+    stack: Stack
     owed: tuple[Erased, ...]
     home: Home
+    cloudflare: Cloudflare
     clock: Callable[[], datetime]
+
+    def given_up(self, database: Postgres, point: datetime) -> tuple[Step, ...]:
+        """Return what is read of the present while it is still there and stands still."""
+        log = Telemetry(self.cloudflare, self.stack.api.name)
+        return (list_accepted(database, log, self.home, point, clock=self.clock, name="list accepted"),)
 
     def at_once(self, database: Postgres) -> tuple[Step, ...]:
         """Return what cannot wait for the proof: jobs run as soon as the server does."""
@@ -36,11 +45,11 @@ class Holding:
 
     def proven(self, database: Postgres) -> tuple[Step, ...]:
         """Return what changes rows: after the proof that compares them, before anybody is let in."""
-        steps = [hold_outgoing(database, self.told.outgoing, name="hold what leaves")]
+        steps = [hold_outgoing(database, self.stack.hazards.outgoing, name="hold what leaves")]
         if self.owed:
             steps.append(note_erasures(self.home, self.owed, clock=self.clock, name="note erasures"))
-            steps.append(erase(database, self.owed, self.told.erasures, name="erase again"))
-        return (*steps, end_logins(database, self.told.sessions, name="end logins"))
+            steps.append(erase(database, self.owed, self.stack.hazards.erasures, name="erase again"))
+        return (*steps, end_logins(database, self.stack.hazards.sessions, name="end logins"))
 
     def over(self, database: Postgres) -> tuple[Step, ...]:
         """Return what ends it, once the recovered database is in its place."""
@@ -49,6 +58,6 @@ class Holding:
     def lines(self) -> tuple[str, ...]:
         """Say in the plan what it means to users."""
         erased = f"{len(self.owed)} erasures since then are done again" if self.owed else "no erasure since then"
-        held = [one.name for one in self.told.outgoing]
+        held = [one.name for one in self.stack.hazards.outgoing]
         stays = f"; {', '.join(held)} that waited then stay held until `invoke restore.release`" if held else ""
         return (f"{erased}; every login ends; jobs of the database stand still until it is proven{stays}",)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, cast
 
 import psycopg
 
 from infra.shapes import Erasure, Outgoing
+from runbooks.clients.telemetry import Request
+from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
 from runbooks.steps.hazards.logins import end_logins
 from runbooks.steps.hazards.outgoing import hold_jobs, hold_outgoing, release_jobs, release_outgoing
@@ -15,9 +18,11 @@ from tests.runbooks.desk import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from typing import Any
 
     from runbooks.clients.postgres import Postgres
+    from runbooks.clients.telemetry import Telemetry
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Step
 
@@ -26,7 +31,7 @@ drop schema if exists shop, cron, net cascade;
 create schema shop; create schema cron; create schema net;
 create table shop.people (id bigint, name text);
 create table shop.logins (token text);
-create table shop.mails (id bigint, state text);
+create table shop.mails (id bigint primary key, state text);
 create table cron.job (jobid bigint, active boolean);
 create table net.http_request_queue (id bigint);
 create function cron.alter_job(job_id bigint, active boolean) returns void language sql
@@ -57,6 +62,18 @@ MAILS: Final = Outgoing(
 
 
 @dataclass
+class Log:
+    """The log of an API."""
+
+    requests: tuple[Request, ...]
+    whole: bool = True
+
+    def writes(self, since: datetime, until: datetime) -> tuple[tuple[Request, ...], bool]:
+        """Tell what was accepted."""
+        return tuple(one for one in self.requests if since < one.at <= until), self.whole
+
+
+@dataclass
 class Product:
     """A product whose tables are made anew."""
 
@@ -83,6 +100,11 @@ class Product:
         self.sql("update cron.job set active = false")
         return release_jobs(self.database, lambda _: [1, 3], name="release")
 
+    @property
+    def api(self) -> Log:
+        """Return an API whose log tells of one order."""
+        return Log((Request(now(), "POST", "/api/orders", 201, "q1"),))
+
     def released(self) -> Step:
         """Return what lets held mails go."""
         self.sql(MAILS.hold)
@@ -94,6 +116,9 @@ MAKERS: Final[dict[str, Callable[[Product], Step]]] = {
     "outgoing.release_jobs": Product.awake,
     "outgoing.hold_outgoing": lambda p: hold_outgoing(p.database, (MAILS,), name="hold"),
     "outgoing.release_outgoing": Product.released,
+    "accepted.list_accepted": lambda p: list_accepted(
+        p.database, cast("Telemetry", p.api), p.home, now() - timedelta(minutes=1), clock=now, name="list"
+    ),
     "logins.end_logins": lambda p: end_logins(p.database, ("shop.logins",), name="end"),
     "erasures.erase": lambda p: erase(p.database, p.owed("1", "2"), KINDS, name="erase"),
     "erasures.note_erasures": lambda p: note_erasures(p.home, p.owed("1", "2"), clock=now, name="note"),

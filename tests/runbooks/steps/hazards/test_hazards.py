@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
 
 from infra.shapes import Erasure, Hazards
+from runbooks.clients.telemetry import PAGE, Request, Telemetry
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
+from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import LEDGER, Erased, erase, erased_since, note_erasures, read_erasures
 from runbooks.steps.hazards.logins import end_logins
 from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs, release_outgoing
 from runbooks.steps.lines import add_line
 from tests.runbooks.desk import now
-from tests.runbooks.steps.hazards.product import KINDS, MAILS, Product
+from tests.runbooks.steps.hazards.product import KINDS, MAILS, Log, Product
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runbooks.clients.postgres import Postgres
+    from tests.runbooks.desk import Desk
 
 POINT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 ACTIVE = "select array_agg(jobid order by jobid) from cron.job where active"
@@ -168,3 +172,71 @@ def test_a_count_that_is_none_is_named(product: Product) -> None:
     wrong = msgspec.structs.replace(MAILS, waiting="select 'many'")
     with pytest.raises(CheckError, match="expected `select 'many'` to return a number, got 'many'"):
         hold_outgoing(product.database, (wrong,), name="hold").holds(Sight())
+
+
+def lines(step: Step, home: Folder) -> list[dict[str, str]]:
+    """Write the list and read it."""
+    sight = done(step)
+    content = home.get(f"runs/{sight.run}/accepted.csv")
+    assert content is not None
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+@pytest.mark.twin
+def test_what_was_accepted_is_listed_for_people(product: Product) -> None:
+    """Rows by the commit time of their transaction with their keys, requests by the API's log, all by time."""
+    database, home = product.database, Folder(Path(product.home.where("")))
+    point = product.sql("select now()")
+    product.sql("update shop.mails set state = 'sent' where id = 2")
+    api = Log((Request(point + timedelta(days=1), "POST", "/api/orders", 201, "q1"),))
+    step = list_accepted(
+        database, cast("Telemetry", api), home, point, clock=lambda: point + timedelta(days=2), name="l"
+    )
+    row, request = lines(step, home)
+    assert (row["from"], row["table"], row["row"]) == ("database", "shop.mails", '{"id": 2}')
+    assert point < datetime.fromisoformat(row["time"])
+    assert request == {
+        "time": f"{point + timedelta(days=1):%Y-%m-%dT%H:%M:%S.%f}Z",
+        "from": "api log",
+        "table": "",
+        "row": "",
+        "method": "POST",
+        "path": "/api/orders",
+        "status": "201",
+        "request_id": "q1",
+    }
+
+
+@pytest.mark.twin
+def test_a_log_that_tells_nothing_stops_no_recovery(product: Product, desk: Desk) -> None:
+    """Where the provider does not say which requests there were, the list holds the rows and the reason is noted."""
+    home, noted = Folder(Path(product.home.where(""))), list[str]()
+    api = Telemetry(desk.cloudflare, "ems-api")
+    desk.stand_in.next.append((403, {}, {"success": False, "errors": [{"code": 10000, "message": "no"}]}))
+    step = list_accepted(product.database, api, home, now(), clock=now, name="l")
+    told = step.act(Sight(run="r1", note=noted.append))
+    assert isinstance(told, dict)
+    assert str(told["not_listed"]).count("refused; expected 2xx, got 403") == 1
+    assert noted[0].startswith("not listed in accepted.csv: requests of the API: POST")
+
+
+def test_the_log_of_a_worker_is_read_page_by_page(desk: Desk) -> None:
+    """Only writes that were answered with 2xx count, each request once."""
+    at = POINT.timestamp() * 1000
+
+    def event(number: int, method: str, status: int, request: str) -> dict[str, Any]:
+        happened = {"request": {"method": method, "url": "https://x/api/a?b"}, "response": {"status": status}}
+        metadata = {"id": f"i{number}", "requestId": request}
+        return {"timestamp": int(at) + number, "$metadata": metadata, "$workers": {"event": happened}}
+
+    scheduled = {"timestamp": int(at), "$metadata": {"id": "i0"}, "$workers": {"event": {"cron": "* * * * *"}}}
+    full = [event(9, "POST", 201, "r9")] * PAGE
+    rest = [event(8, "GET", 200, "r8"), event(7, "POST", 409, "r7"), event(6, "DELETE", 204, "r6"), scheduled]
+    for page in (full, rest):
+        desk.stand_in.next.append((200, {}, {"success": True, "result": {"events": {"events": page}}}))
+    found, whole = Telemetry(desk.cloudflare, "ems-api").writes(POINT, POINT + timedelta(hours=1))
+    assert [(one.method, one.path, one.status, one.id) for one in found] == [
+        ("DELETE", "/api/a", 204, "r6"),
+        ("POST", "/api/a", 201, "r9"),
+    ]
+    assert whole
