@@ -13,11 +13,13 @@ import msgspec
 
 from runbooks import postmortem
 from runbooks.drills.bad_dns import BadDns
+from runbooks.drills.bad_migration import BadMigration
 from runbooks.drills.bad_release import BadRelease
 from runbooks.drills.bad_site import BadSite
 from runbooks.drills.corrupt_backup import CorruptBackup
 from runbooks.drills.lost_database import LostDatabase
 from runbooks.drills.lost_table import LostTable
+from runbooks.drills.mass_delete import MassDelete
 from runbooks.drills.rig.bench import Bench
 from runbooks.drills.rig.stage import Phases, Stage, staged
 from runbooks.engine.record.entry import read
@@ -38,6 +40,8 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     BadSite(),
     BadDns(),
     LostTable(),
+    MassDelete(),
+    BadMigration(),
     CorruptBackup(),
     LostDatabase(),
 )

@@ -151,6 +151,23 @@ def check_documents(drill: dict[str, Any]) -> None:
     assert Path(drill["postmortem"]).with_suffix(".html").is_file()
 
 
+def test_drills_that_go_back_are_proven(root: Path, stack_file: Path, tmp_path: Path) -> None:
+    """Half a table deleted, and a column renamed under the live release: rollback cannot help, the restore does."""
+    code, result, said = ended(begun(root, stack_file, "mass-delete", "bad-migration"))
+    assert code == 0, said
+    deleted, migrated = (json.loads(evidence_of(drill).read_text("utf-8")) for drill in result["drills"])
+    assert [one["table"] for one in deleted["damage"]] == ["public.bookings"]
+    assert deleted["damage"][0]["after"] > deleted["damage"][0]["broken"]
+    assert "got 500" in migrated["detected_by"][0]
+    assert "; rollback: " in migrated["point_from"]
+    assert not list((tmp_path / "ops").glob("drills/*/twin"))
+
+
+def evidence_of(drill: dict[str, Any]) -> Path:
+    """Return where a drill left its evidence."""
+    return Path(drill["journal"]).with_name("drill.json")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_drill_leaves_nothing_behind(root: Path, stack_file: Path, tmp_path: Path) -> None:
     """After kill -9 in the middle no process and no port is left within five seconds, and the next drill works."""

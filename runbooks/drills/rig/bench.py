@@ -258,6 +258,6 @@ def _related(broken: Broken, repaired: Repaired | None) -> tuple[RelatedRun, ...
     own = repaired.outcome.run if repaired else None
     return tuple(
         RelatedRun(outcome.run, outcome.plan.book, f"../{outcome.run}/{JOURNAL}")
-        for outcome in broken.around
+        for outcome in (*broken.around, *(repaired.around if repaired else ()))
         if outcome.journal is not None and outcome.run != own
     )

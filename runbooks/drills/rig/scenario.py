@@ -41,6 +41,8 @@ class Repaired:
     """What the book should have done otherwise."""
     site: Site | None = None
     """Where the product is now, where it moved."""
+    around: tuple[Outcome, ...] = ()
+    """Runs of books that were tried before."""
 
 
 @dataclass

@@ -41,16 +41,19 @@ def row_counts(postgres: Postgres) -> dict[str, int]:
         return {name.replace('"', ""): int(session.value(f"select count(*) from {name}")) for name in names}  # noqa: S608 - names from the catalog
 
 
-def last_rewrite(postgres: Postgres, table: str) -> datetime | None:
-    """Return when the table was last truncated, created or altered, by the commit time of its catalog entry.
+def last_change(postgres: Postgres, table: str) -> datetime | None:
+    """Return when the table was last truncated, created or altered, by the commit time of its catalog entries.
 
     None when the table is gone, or the server keeps no commit times. (PostgreSQL 18: a truncate writes a new
-    `relfilenode` into pg_class in its own transaction; vacuum and analyze update in place and leave xmin alone.)
+    `relfilenode` into pg_class in its own transaction, a renamed column only pg_attribute; vacuum and analyze update
+    in place and leave xmin alone.)
     """
     with postgres.reading() as session:
         if session.value("show track_commit_timestamp") != "on":
             return None
         found: datetime | None = session.value(
-            "select pg_xact_commit_timestamp(xmin) from pg_class where oid = to_regclass(%s)", (table,)
+            "select max(pg_xact_commit_timestamp(xmin)) from (select xmin from pg_class where oid = to_regclass(%s)"
+            " union all select xmin from pg_attribute where attrelid = to_regclass(%s)) as entries",
+            (table, table),
         )
         return found

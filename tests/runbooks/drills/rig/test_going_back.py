@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runbooks.drills.lost_table import just_before
 from runbooks.drills.rig.detect import Look
+from runbooks.drills.rig.going_back import just_before
 
 
 def at(seconds: float) -> datetime:
