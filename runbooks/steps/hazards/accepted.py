@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from runbooks.clients.logs.telemetry import Telemetry
     from runbooks.clients.postgres import Postgres, Session
-    from runbooks.clients.telemetry import Telemetry
     from runbooks.engine.record.home import Home
 
 FILE: Final = "accepted.csv"

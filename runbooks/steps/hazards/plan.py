@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runbooks.clients.telemetry import Telemetry
+from runbooks.clients.logs.telemetry import Telemetry
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
 from runbooks.steps.hazards.logins import end_logins

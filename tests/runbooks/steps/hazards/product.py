@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import psycopg
 
 from infra.shapes import Erasure, Outgoing
-from runbooks.clients.telemetry import Request
+from runbooks.clients.logs.telemetry import Request
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
 from runbooks.steps.hazards.logins import end_logins
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from runbooks.clients.logs.telemetry import Telemetry
     from runbooks.clients.postgres import Postgres
-    from runbooks.clients.telemetry import Telemetry
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Step
 

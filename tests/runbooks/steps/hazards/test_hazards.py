@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from infra.shapes import Erasure, Hazards
-from runbooks.clients.telemetry import PAGE, Request, Telemetry
+from runbooks.clients.logs.telemetry import PAGE, Request, Telemetry
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused

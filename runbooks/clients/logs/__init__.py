@@ -1,0 +1,1 @@
+"""What was logged, as the providers tell it. Only asks; may not change anything."""
