@@ -20,6 +20,7 @@ from runbooks.steps.pins import read_pins, unpin_release
 from runbooks.steps.releases import note_unpinned
 from runbooks.steps.rollback.api import ApiRollback, Facts
 from runbooks.steps.rollback.asked import NAME, Arguments, Asked
+from runbooks.steps.rollback.outage import telling
 from runbooks.steps.rollback.web import WebRollback
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def book(
     return Book(
         name=NAME,
         facts_type=way.facts_type,
-        gather=way.gather,
+        gather=telling(way.gather, asked, cloudflare.transport, edge),
         steps=way.steps,
         summary=way.summary,
         shows=way.shows,

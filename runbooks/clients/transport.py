@@ -92,8 +92,8 @@ class Patience:
 class _Later(Unreachable):
     """An answer that names when to ask again (`Retry-After`), in seconds; NaN where it doesn't."""
 
-    def __init__(self, message: str, *, after: float = math.nan) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, provider: str, after: float = math.nan) -> None:
+        super().__init__(message, provider=provider)
         self.after = after
 
 
@@ -177,7 +177,7 @@ class Transport:
             answer = self._exchange(method, path, params, body, headers)
         except NEVER_SENT as error:
             message = f"{what}: {self.provider} can't be reached, nothing was sent ({_cause(error)})."
-            raise _Later(message) from None
+            raise _Later(message, provider=self.provider) from None
         except httpx.HTTPError as error:
             message = f"{what}: sent, but the answer of {self.provider} was lost ({_cause(error)})."
             raise AnswerLost(message) from None
@@ -190,7 +190,7 @@ class Transport:
             raise AnswerLost(message)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             message = f"{what}: {self.provider} asks to wait, nothing was done; {got}."
-            raise _Later(message, after=_retry_after(answer.headers))
+            raise _Later(message, provider=self.provider, after=_retry_after(answer.headers))
         message = f"{what}: {self.provider} refused; {got}."
         raise ActRefused(message, code=said.code)
 
@@ -200,12 +200,12 @@ class Transport:
             answer = self._exchange("GET", path, params, None, {})
         except httpx.HTTPError as error:
             message = f"{what}: no answer from {self.provider} ({_cause(error)})."
-            raise _Later(message) from None
+            raise _Later(message, provider=self.provider) from None
         if answer.status in accept or HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
         text = f"{what}: expected 2xx, got {answer.status} {_said(self.explain(answer.body))}."
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _Later(text, after=_retry_after(answer.headers))
+            raise _Later(text, provider=self.provider, after=_retry_after(answer.headers))
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             text += f" The token for {self.provider} is not valid or may not do this."
         raise CheckError(text)

@@ -2,51 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runbooks import rollback
-from runbooks.clients.child import printed
-from runbooks.drills.rig.scenario import Broken, Repaired
-from runbooks.drills.rig.site import utc_now
-from runbooks.drills.rig.stage import release, write_stack
-from runbooks.engine.record.entry import Kind, read
-from runbooks.model.errors import Exit, NotSo
+from runbooks.drills.rig import faulty
+from runbooks.drills.rig.scenario import Repaired
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runbooks.drills.rig.scenario import Scene
-    from runbooks.drills.rig.stage import Stage
-    from runbooks.engine.runner import Outcome
-
-NOTICE: Final = 5.0  # seconds for our own look to see it; a deployment reaches the twin's edge at once
-WRAPPER: Final = """\
-// The product's own release, but one route throws.
-import app from "./app.js";
-export * from "./app.js";
-
-function refuse(request) {
-  if (new URL(request.url).pathname === PATH) throw new Error("drill bad-release: " + PATH + " throws");
-}
-
-export default typeof app === "function"
-  ? class extends app {
-      fetch(request) {
-        refuse(request);
-        return super.fetch(request);
-      }
-    }
-  : {
-      ...app,
-      fetch(request, env, context) {
-        refuse(request);
-        return app.fetch(request, env, context);
-      },
-    };
-"""
+    from runbooks.drills.rig.scenario import Broken, Scene
 
 
 @dataclass(frozen=True)
@@ -59,65 +22,10 @@ class BadRelease:
 
     def break_it(self, scene: Scene) -> Broken:
         """Deploy the bad release by the real book, which must notice it, and look for ourselves."""
-        stage = scene.stage
-        stack = stage.site.settings.stack
-        with stage.phases.measured("bad-release: build"):
-            stack_file = _bad_stack(stage)
-        bad = stage.site_of(stack_file)
-        try:
-            with stage.phases.measured("bad-release: deploy"):
-                outcome = release(bad, reason="drill bad-release: a release with a fault that nobody saw")
-            live = bad.cloudflare.live(stack.api.name)
-        finally:
-            bad.close()
-        if live is None:
-            message = f"Worker {stack.api.name}: expected a live release after the deploy, got none"
-            raise NotSo(message)
-        look = scene.watch.until_faulty(NOTICE)
-        said, said_at = _said(outcome)
-        problems = () if said else ("the deploy book did not notice that the release is bad",)
-        seen_at = said_at or (look.ended if look else None)
-        return Broken(
-            trigger=f"a release that throws on {stack.drill.bad_release.path} went live by a normal deploy",
-            at=datetime.fromisoformat(live.created_on),
-            noticed_at=seen_at if look else None,
-            noticed_by=(*said, *(look.faults if look else ())),
-            around=(outcome,),
-            problems=problems,
-        )
+        return faulty.goes_live(scene, self.name)
 
     def repair(self, scene: Scene, broken: Broken) -> Repaired:
         """Run the rollback book."""
-        stage = scene.stage
-        site = stage.site
-        reason = f"drill bad-release: {broken.noticed_by[0]}"
-        arguments = rollback.Arguments(reason=reason)
-        book = rollback.book(
-            site.settings, site.cloudflare, site.edge, home=site.runner.home, arguments=arguments, clock=utc_now
-        )
-        with stage.phases.measured("bad-release: rollback"):
-            outcome = site.run(book, arguments, reason=reason)
+        with scene.stage.phases.measured(f"{self.name}: rollback"):
+            outcome = faulty.taken_back(scene.stage.site, reason=f"drill {self.name}: {broken.noticed_by[0]}")
         return Repaired(outcome=outcome)
-
-
-def _bad_stack(stage: Stage) -> Path:
-    """Build the product's release, wrap it, and return a stack file that builds the wrapped one."""
-    site = stage.site
-    folder = stage.folder / "bad-release"
-    folder.mkdir()
-    words = site.settings.stack.api.build
-    (folder / "app.js").write_bytes(printed(words, folder=site.settings.root, environment=site.environ))
-    wrapper = folder / "wrapper.js"
-    wrapper.write_text(WRAPPER.replace("PATH", json.dumps(site.settings.stack.drill.bad_release.path)), "utf-8")
-    build = ["python", "-m", "twin", "bundle", str(wrapper)]
-    return write_stack(site.settings, folder, stage.addresses, build=build)
-
-
-def _said(outcome: Outcome) -> tuple[tuple[str, ...], datetime | None]:
-    """Return what the deploy book said against the release, and when; nothing when it found it good."""
-    if outcome.exit is Exit.DONE or outcome.journal is None:
-        return (), None
-    failed = [entry for entry in read(outcome.journal) if entry.kind is Kind.FAILED]
-    if not failed:
-        return (), None
-    return (f"deploy: {failed[0].payload['text']}",), datetime.fromisoformat(failed[0].at)

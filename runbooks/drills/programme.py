@@ -15,7 +15,9 @@ from runbooks import postmortem
 from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_migration import BadMigration
 from runbooks.drills.bad_release import BadRelease
+from runbooks.drills.bad_release_twice import BadReleaseTwice
 from runbooks.drills.bad_site import BadSite
+from runbooks.drills.control_plane_down import ControlPlaneDown
 from runbooks.drills.corrupt_backup import CorruptBackup
 from runbooks.drills.lost_database import LostDatabase
 from runbooks.drills.lost_table import LostTable
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     BadRelease(),
+    BadReleaseTwice(),
+    ControlPlaneDown(),
     BadSite(),
     BadDns(),
     LostTable(),

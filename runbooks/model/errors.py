@@ -78,9 +78,16 @@ class NotSo(CheckError):
 
 
 class Unreachable(CheckError):
-    """No answer, or one that says "later"; nothing was changed, asking again is safe."""
+    """No answer, or one that says "later"; nothing was changed, asking again is safe.
+
+    `provider` is whose API it was, "" where it was something else: the ops home, the product itself.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, next_command: str | None = None, provider: str = "") -> None:
+        super().__init__(message, next_command=next_command)
+        self.provider = provider
 
 
 class AwaitsSomebody(CheckError):

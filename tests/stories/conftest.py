@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from benchmarks.sweeping.operator import Silent
 from benchmarks.sweeping.place import Place, opened
 from runbooks.clients import twin
+from runbooks.drills.rig.stage import Phases, staged
+from runbooks.model.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from runbooks.clients.twin import Addresses, TwinControl
+    from runbooks.drills.rig.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start a twin with two proven releases, shared by all stories that bring their own stack file and ops home."""
     with opened(tmp_path_factory.mktemp("place") / "shared") as place:
         yield place
+
+
+@pytest.fixture(scope="session")
+def stage(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Give a twin with a first, verified release, shared by the stories that measure one drill."""
+    folder = tmp_path_factory.mktemp("stage")
+    file = folder / "Pulumi.twin.yaml"
+    text = (root / "Pulumi.twin.yaml").read_text("utf-8")
+    file.write_text(text.replace("ems-ops:ops_home: .ops/twin", f"ems-ops:ops_home: {folder / 'ops'}"), "utf-8")
+    base = load(str(file), root=root, environ={})
+    with staged(base, environ={"PATH": "/usr/bin:/bin"}, show=Silent(), actor="tester", phases=Phases()) as stage:
+        yield stage
 
 
 @pytest.fixture

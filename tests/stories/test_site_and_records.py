@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.sweeping.operator import Silent
 from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_site import BadSite
 from runbooks.drills.rig.bench import Bench
-from runbooks.drills.rig.stage import Phases, staged
-from runbooks.model.settings import load
 from tests.stories.browser import NEEDED, PROGRAM, Browser, browsing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from runbooks.drills.rig.bench import Measured
     from runbooks.drills.rig.scenario import Broken, Repaired, Scene
     from runbooks.drills.rig.stage import Stage
@@ -84,18 +78,6 @@ class Watched:
         repaired = self.drill.repair(scene, broken)
         self.look(scene, until=RAN)
         return repaired
-
-
-@pytest.fixture(scope="module")
-def stage(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Give a twin with a first, verified release."""
-    folder = tmp_path_factory.mktemp("stage")
-    file = folder / "Pulumi.twin.yaml"
-    text = (root / "Pulumi.twin.yaml").read_text("utf-8")
-    file.write_text(text.replace("ems-ops:ops_home: .ops/twin", f"ems-ops:ops_home: {folder / 'ops'}"), "utf-8")
-    base = load(str(file), root=root, environ={})
-    with staged(base, environ={"PATH": "/usr/bin:/bin"}, show=Silent(), actor="tester", phases=Phases()) as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,6 @@ def test_without_a_name_the_quick_ones_are_run() -> None:
 
 def test_an_unknown_drill_is_refused_with_those_that_are_known() -> None:
     """A typo names what could have been meant."""
-    with pytest.raises(Refused, match="drill bad-site2: expected one of bad-release, bad-site, ") as raised:
+    with pytest.raises(Refused, match="drill bad-site2: expected one of bad-release, bad-release-twice, ") as raised:
         chosen(("bad-site2",))
     assert raised.value.next_command == "invoke drill --list"
