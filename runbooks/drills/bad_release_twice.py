@@ -5,7 +5,6 @@ The second operator is told who is at it, and does nothing; the deploy of what w
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -73,8 +72,8 @@ def _both(site: Site, reason: str) -> tuple[Outcome, list[str]]:
             while first.poll() is None and time.monotonic() < until and not any(f.seen for f in control.struck()):
                 time.sleep(LOOK)
             problems = _held(site, reason)
-            printed, _ = first.communicate(timeout=LONGEST)
-        except subprocess.TimeoutExpired:
+            printed = b"\n".join(child.lines(first, seconds=LONGEST))
+        except TimeoutError:
             message = f"invoke rollback: expected its end within {LONGEST:.0f} s, got none"
             raise NotSo(message) from None
         finally:
