@@ -182,6 +182,16 @@ class Session:
         """Tell whether a statement of the stack file returns exactly one true."""
         return self.rows(statement) == [(True,)]
 
+    def verdict(self, query: str) -> object:
+        """Return the only value of a person's query: it is one scalar subquery, so no command and not two statements.
+
+        None also where it has no row. Raises Unreachable when asking again may help, CheckError otherwise.
+        """
+        with _explained(self.where):
+            asked = f"select (\n{query.strip().rstrip(';')}\n)"
+            row = self.connection.execute(asked, prepare=True).fetchone()  # prepared: the server takes one statement
+            return row[0] if row else None
+
     def copied(self, statement: sql.Composed) -> Iterator[bytes]:
         """Yield what a `copy … to stdout` gives, as the server sends it."""
         with _explained(self.where), self.connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from invoke import task
 
-from runbooks.commands.frame import WRITING, Flags, play
+from runbooks.commands.frame import READING, WRITING, Flags, perform, play
 
 if TYPE_CHECKING:
     from invoke import Context
+
+    from runbooks.commands.frame.console import Console
+    from runbooks.model.errors import Exit
 
 
 @task(
@@ -86,3 +89,25 @@ def release(
     leaves a second time: look at them first. Costs: nothing.
     """
     play("restore-release", {}, Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over))
+
+
+@task(
+    auto_shortflags=False,
+    help={**READING, "check": "A query for one boolean that is false now: 'select count(*) > 0 from public.orders'."},
+)
+def find(_context: Context, *, check: str = "", stack: str = "prod", json: bool = False) -> None:
+    """Find the last instant at which a check still held, and the command that goes back to it.
+
+    Changes nothing. Own backups are restored one by one, by halving, into a PostgreSQL of this machine and asked
+    (16 at most); then the server's commit times tell how far from that backup on nothing was committed, and what was
+    committed until it failed: with one commit between, the instant is exact, with several they are listed. The
+    provider's recovery is never used to look: it only goes back in place. Costs: disk for the whole database on this
+    machine and a restore's time for each look; the database itself is read once.
+    """
+
+    def work(console: Console) -> Exit:
+        from runbooks.commands import finding
+
+        return finding.last_good(console, check)
+
+    perform(Flags(stack, json=json), work)

@@ -7,7 +7,7 @@
     backup:<id>                        the moment of a backup's snapshot, looked up by the caller
 
 Everything else is refused with the reason and corrected examples, each of which would be taken (`timepoint_refusals`,
-`date_refusals`). A point is kept in UTC.
+`spelling`). A point is kept in UTC.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import msgspec
 from whenever import Instant, OffsetDateTime, PlainDateTime, RepeatedTime, SkippedTime, TimeDelta, available_timezones
 
 from runbooks.model.errors import Refused
+from runbooks.model.spelling.zones import spelt_zones
 from runbooks.model.timepoint_refusals import ANY_EXAMPLE, LONGEST, Asker, PointRefused, explain
-from runbooks.model.zones import spelt_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable

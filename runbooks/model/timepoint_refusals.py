@@ -10,14 +10,14 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from runbooks.model.asker import Asker
-from runbooks.model.date_refusals import ANY_EXAMPLE, clock_only, month_name, packed, year_first, year_last
 from runbooks.model.errors import Refused
+from runbooks.model.spelling.asker import Asker
+from runbooks.model.spelling.dates import ANY_EXAMPLE, clock_only, month_name, packed, year_first, year_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbooks.model.date_refusals import Reading
+    from runbooks.model.spelling.dates import Reading
 
 __all__ = ["ANY_EXAMPLE", "LONGEST", "Asker", "PointRefused", "explain"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
 from runbooks.steps.database.proof.reading import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -66,16 +67,28 @@ class Proving:
             return self._restored(sight, began, folder, contents)
 
     def _restored(self, sight: Sight, began: float, folder: Path, contents: proof.Manifest) -> Proof:
-        missing = [one for one in self.manifest.extensions if one.name not in own_extensions()]
-        with scratch(self.environment, extensions=[stand_in(one) for one in missing]) as server:
-            target = self._made(server, contents)
-            load(Programs(target, self.root, self.environment), folder, self.manifest, report=sight.report)
+        with self.loaded(folder, contents, report=sight.report) as target:
             got = read_manifest(target, form=contents.form, report=sight.report)
             findings = compare(contents, got, aspects=FROM_A_DUMP)
             bad, unsaid = sorted_out(findings, left_out=self.manifest.left_out)
             bad += check_faults(target, self.checks)
-        unsaid += [f"functions of extension {one.name}: this machine has not got it" for one in missing]
+        unsaid += [f"functions of extension {one.name}: this machine has not got it" for one in self.missing]
         return self._told(sight, began, bad, [*unsaid, *contents.unchecked], rows=got.rows)
+
+    @property
+    def missing(self) -> list[Extension]:
+        """Return the extensions that this machine has not got."""
+        return [one for one in self.manifest.extensions if one.name not in own_extensions()]
+
+    @contextmanager
+    def loaded(
+        self, folder: Path, contents: proof.Manifest, *, report: Callable[[int, int], None]
+    ) -> Iterator[Postgres]:
+        """Give a server of our own that holds the fetched backup, gone at the end. Raises ActError, CheckError."""
+        with scratch(self.environment, extensions=[stand_in(one) for one in self.missing]) as server:
+            target = self._made(server, contents)
+            load(Programs(target, self.root, self.environment), folder, self.manifest, report=report)
+            yield target
 
     def _made(self, server: Postgres, contents: proof.Manifest) -> Postgres:
         """Make an empty database with the roles of the one that was backed up, its collation where there is one."""

@@ -7,12 +7,12 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from runbooks.model.zones import spelt_zones
+from runbooks.model.spelling.zones import spelt_zones
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbooks.model.asker import Asker
+    from runbooks.model.spelling.asker import Asker
 
 ANY_EXAMPLE: Final = "15m ago"
 

@@ -1,0 +1,60 @@
+"""What a search for the last good instant finds."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
+
+import msgspec
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One commit, and how many rows of each table still are as it wrote them."""
+
+    at: datetime
+    wrote: dict[str, int]
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """How many commits there were, the first and the last of them, the newest one by one.
+
+    `unknown` says why nothing can be told, `not_looked` which tables' rows could not be.
+    """
+
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    newest: tuple[Change, ...] = ()
+    not_looked: tuple[str, ...] = ()
+    unknown: str = ""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One look: at which moment of the data, into what, and what the check said: true, false, or None with a reason."""
+
+    at: datetime
+    into: str
+    holds: bool | None
+    why: str
+    seconds: float
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """An instant (UTC), and how it is known that the check held, or did not, at it."""
+
+    at: datetime
+    why: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The last instant that is proven good, the first that is proven bad, what was committed between, and what next.
+
+    Between the two nothing is proven; `exact` tells that there is only one commit in between, or none.
+    """
+
+    check: str
+    good: Edge
+    bad: Edge
+    exact: bool
+    changes: Changes
+    probes: tuple[Probe, ...]
+    command: str
