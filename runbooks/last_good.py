@@ -171,7 +171,7 @@ class Search:
             exact=not changes.unknown and changes.count <= 1,
             changes=changes,
             probes=tuple(self.probes),
-            command=self._restore(self._point(copy, good.at)),
+            next_command=self._restore(self._point(copy, good.at)),
         )
 
     def _point(self, copy: Copy, good: datetime) -> str:

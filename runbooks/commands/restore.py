@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runbooks.commands.frame.console import Console
     from runbooks.model.errors import Exit
+    from runbooks.model.timepoint import Window
 
 
 @task(
@@ -104,10 +105,37 @@ def find(_context: Context, *, check: str = "", stack: str = "prod", json: bool 
     provider's recovery is never used to look: it only goes back in place. Costs: disk for the whole database on this
     machine and a restore's time for each look; the database itself is read once.
     """
+    perform(Flags(stack, json=json), lambda console: _find(console, check))
 
-    def work(console: Console) -> Exit:
-        from runbooks.commands import finding
 
-        return finding.last_good(console, check)
+def _find(console: Console, check: str) -> Exit:
+    """Search, print what was found, and last the command that goes back there."""
+    import msgspec
 
-    perform(Flags(stack, json=json), work)
+    from runbooks.commands.frame.homes import open_catalog
+    from runbooks.last_good import Search
+    from runbooks.model.errors import CheckError, Exit, Refused
+    from runbooks.model.settings import VARIABLES
+    from runbooks.render.last_good import lines
+
+    def window() -> Window | None:
+        try:
+            backups = console.supabase.backups()
+        except (CheckError, Refused):
+            return None  # then a backup is gone back to
+        return backups.window if backups.pitr_enabled else None
+
+    settings = console.settings
+    environment = {name: value for name, value in console.environ.items() if name not in VARIABLES}
+    found = Search(
+        settings, console.postgres, lambda: open_catalog(settings), window, environment, console.show, console.clock,
+        console.redact(check),
+    ).look()  # fmt: skip
+    console.show.end()
+    if console.flags.json:
+        console.print_json({"stack": settings.name, **msgspec.to_builtins(found)})
+    else:
+        for line in lines(found, settings.stack.contacts.time_zone):
+            print(console.redact(line))  # noqa: T201 - the command's own output
+    console.show.next(found.next_command)
+    return Exit.DONE

@@ -57,4 +57,4 @@ class Found(msgspec.Struct, frozen=True):
     exact: bool
     changes: Changes
     probes: tuple[Probe, ...]
-    command: str
+    next_command: str
