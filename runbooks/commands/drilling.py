@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runbooks.commands.frame.console import account
+from runbooks.commands.frame.homes import open_catalog
 from runbooks.drills.programme import SCENARIOS, chosen, rehearse
+from runbooks.drills.rehearsal import Keeper
 from runbooks.model.errors import Exit
 from runbooks.render.documents import junit as junit_xml
 from runbooks.render.wording import span
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from runbooks.commands.frame.console import Console
-    from runbooks.drills.programme import Drilled, Report
+    from runbooks.drills.programme import Report
+    from runbooks.drills.rig.papers import Drilled
 
 
 def listed(console: Console) -> Exit:
@@ -38,7 +41,9 @@ def drill(console: Console, names: Sequence[str], *, every: bool, junit: str) ->
     """Run the drills and tell how they went."""
     scenarios = chosen(names, every=every)
     signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped on the way out
-    report = rehearse(console.settings, scenarios, environ=console.environ, show=console.show, actor=account())
+    settings = console.settings
+    keeper = Keeper(settings, console.runner, lambda: open_catalog(settings), console.redact, console.environ)
+    report = rehearse(keeper, scenarios, environ=console.environ, show=console.show, actor=account())
     if junit:
         xml = junit_xml([(d.evidence, d.run or "") for d in report.drills], seconds=report.seconds)
         Path(junit).write_text(console.redact(xml), "utf-8")
@@ -93,8 +98,8 @@ def _document(drilled: Drilled) -> dict[str, Any]:
         "objective": msgspec.to_builtins(evidence.objective),
         "run": drilled.run,
         "journal": drilled.journal,
-        "postmortem": str(drilled.postmortem) if drilled.postmortem else None,
-        "attestation": str(drilled.attestation) if drilled.attestation else None,
+        "postmortem": drilled.postmortem,
+        "attestation": drilled.attestation,
     }
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from runbooks import postmortem
 from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_migration import BadMigration
 from runbooks.drills.bad_release import BadRelease
@@ -22,22 +17,25 @@ from runbooks.drills.corrupt_backup import CorruptBackup
 from runbooks.drills.lost_database import LostDatabase
 from runbooks.drills.lost_table import LostTable
 from runbooks.drills.mass_delete import MassDelete
+from runbooks.drills.rehearsal import Keeper, Rehearsal
 from runbooks.drills.rig.bench import Bench
+from runbooks.drills.rig.own_backups import back_up
+from runbooks.drills.rig.papers import Drilled, Papers
 from runbooks.drills.rig.stage import Phases, Stage, staged
-from runbooks.engine.record.entry import read
-from runbooks.model.errors import OpsError, Refused
-from runbooks.model.evidence import EVIDENCE, Counts, DrillEvidence, Objective
-from runbooks.render.documents import SCHEMA, Attestation, attestation_text, sealed
+from runbooks.model.errors import NotSo, OpsError, Refused
+from runbooks.model.evidence import Counts, DrillEvidence, Objective
+from runbooks.model.settings import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from runbooks.drills.rig.bench import Measured
     from runbooks.drills.rig.scenario import Scenario
     from runbooks.engine.runner import Show
     from runbooks.model.settings import Settings
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (
+SCENARIOS: Final[tuple[Scenario | Rehearsal, ...]] = (
     BadRelease(),
     BadReleaseTwice(),
     ControlPlaneDown(),
@@ -47,22 +45,12 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     MassDelete(),
     BadMigration(),
     CorruptBackup(),
+    Rehearsal(),
     LostDatabase(),
 )
 """In the order in which they run: what takes data back comes late, what moves the product away comes last."""
 USUAL: Final = ("bad-release", "lost-table")
 """What is run when nothing is named: code and data, in half a minute."""
-
-
-@dataclass(frozen=True)
-class Drilled:
-    """One drill's end and where its evidence lies; paths are None when no repair ran."""
-
-    evidence: DrillEvidence
-    run: str | None
-    journal: str | None = None
-    postmortem: Path | None = None
-    attestation: Path | None = None
 
 
 @dataclass
@@ -81,7 +69,7 @@ class Report:
         return bool(self.drills) and all(drilled.evidence.passed for drilled in self.drills)
 
 
-def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario, ...]:
+def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario | Rehearsal, ...]:
     """Return the scenarios of these names in their own order; for none the usual ones, or `every`. Raises Refused."""
     known = [scenario.name for scenario in SCENARIOS]
     for name in names:
@@ -93,31 +81,59 @@ def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario, ...]
 
 
 def rehearse(
-    base: Settings, scenarios: Sequence[Scenario], *, environ: Mapping[str, str], show: Show, actor: str
+    keeper: Keeper, scenarios: Sequence[Scenario | Rehearsal], *, environ: Mapping[str, str], show: Show, actor: str
 ) -> Report:
-    """Set the stage once and run the scenarios on it. After one that cannot be measured the others are not run."""
+    """Set the stage once, if one is needed, and run the scenarios. After one that cannot be measured none is run."""
     began = time.monotonic()
-    report = Report()
-    with staged(base, environ=environ, show=show, actor=actor, phases=report.phases) as stage:
-        report.stack_file = stage.site.settings.file
+    report, base = Report(), keeper.settings
+    with ExitStack() as leaving:
+        stage: Stage | None = None
+        if any(not isinstance(scenario, Rehearsal) for scenario in scenarios):
+            setting = staged(base, environ=environ, show=show, actor=actor, phases=report.phases)
+            stage = leaving.enter_context(setting)
+            report.stack_file = stage.site.settings.file
         for scenario in scenarios:
             show.note(f"Drill {scenario.name}: {scenario.what}")
             try:
-                measured = Bench(stage, scenario).measure()
+                papers, measured = _measured(keeper, stage, scenario)
             except OpsError as error:
-                report.drills += _not_measured(stage, scenarios, scenario, stage.site.redact(str(error)))
+                redact = stage.site.redact if stage else keeper.redact
+                report.drills += _not_measured(report, base, scenarios, scenario, redact(_text(error)))
                 break
-            with stage.phases.measured(f"{scenario.name}: documents"):
-                report.drills.append(_written(stage, measured))
+            with report.phases.measured(f"{scenario.name}: documents"):
+                report.drills.append(papers.write(measured))
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
 
-def _not_measured(stage: Stage, scenarios: Sequence[Scenario], broken: Scenario, text: str) -> Iterator[Drilled]:
+def _measured(keeper: Keeper, stage: Stage | None, scenario: Scenario | Rehearsal) -> tuple[Papers, Measured]:
+    """Run one scenario, and return where its papers belong and what was measured."""
+    if not isinstance(scenario, Rehearsal):
+        if stage is None:
+            message = f"drill {scenario.name}: expected a stage"
+            raise NotSo(message)
+        site = stage.site
+        return Papers(site.settings, site.runner.home, site.redact), Bench(stage, scenario).measure()
+    if stage is not None and is_local(keeper.settings.stack) and not keeper.catalog().all():
+        site = stage.site  # a twin that nobody has backed up: the drill's own is, and that is rehearsed
+        back_up(site)
+        keeper = Keeper(site.settings, site.runner, site.catalog, site.redact, site.environ)
+    papers = Papers(keeper.settings, keeper.runner.home, keeper.redact)
+    return papers, scenario.measure(keeper)
+
+
+def _text(error: OpsError) -> str:
+    """Return what went wrong, and what to type next where that is known."""
+    return f"{error} Next: {error.next_command}" if error.next_command else str(error)
+
+
+def _not_measured(
+    report: Report, base: Settings, scenarios: Sequence[Scenario | Rehearsal], broken: Scenario | Rehearsal, text: str
+) -> Iterator[Drilled]:
     """Yield the scenario that could not be measured, and those that did not run for it."""
     at = scenarios.index(broken)
     reasons = [text, *(f"not run: {broken.name} could not be measured" for _ in scenarios[at + 1 :])]
-    objectives = stage.site.settings.stack.objectives
+    objectives = base.stack.objectives
     for scenario, reason in zip(scenarios[at:], reasons, strict=True):
         evidence = DrillEvidence(
             drill=scenario.name,
@@ -136,58 +152,6 @@ def _not_measured(stage: Stage, scenarios: Sequence[Scenario], broken: Scenario,
             lost=(),
             damage=(),
             related=(),
-            phases=dict(stage.phases.seconds),
+            phases=dict(report.phases.seconds),
         )
         yield Drilled(evidence, None)
-
-
-def _written(stage: Stage, measured: Measured) -> Drilled:
-    """Write evidence, post-mortem and attestation into the folder of the run that repaired."""
-    site, evidence = stage.site, measured.evidence
-    outcome = measured.repaired.outcome if measured.repaired else None
-    if outcome is None or outcome.journal is None:
-        _put(stage.folder / f"{evidence.drill}.json", site.redact.json(evidence))
-        return Drilled(evidence, None)
-    folder = Path(outcome.journal).parent
-    _put(folder / EVIDENCE, site.redact.json(evidence))
-    attestation = sealed(_attestation(stage, evidence, outcome.run, outcome.journal))
-    _put(folder / "attestation.json", attestation)
-    (folder / "attestation.txt").write_text(attestation_text(attestation), "utf-8")
-    written = postmortem.write(site.settings, site.runner.home, outcome.run, redact=site.redact)
-    return Drilled(evidence, outcome.run, outcome.journal, Path(written.markdown), folder / "attestation.json")
-
-
-def _attestation(stage: Stage, evidence: DrillEvidence, run: str, journal: str) -> Attestation:
-    entries = read(journal)
-    opened = entries[0].payload
-    counts: dict[str, int] = msgspec.to_builtins(evidence.counts)
-    return Attestation(
-        schema=SCHEMA,
-        drill=evidence.drill,
-        passed=evidence.passed,
-        problems=evidence.problems,
-        started_at=evidence.fault_at,
-        ended_at=evidence.recovered_at or entries[-1].at,
-        host=str(opened.get("host", "")),
-        actor=str(opened.get("actor", "")),
-        code=str(opened.get("code", "")),
-        stack=stage.site.settings.name,
-        stack_sha256=hashlib.sha256(stage.site.settings.file.read_bytes()).hexdigest(),
-        objective=msgspec.to_builtins(evidence.objective),
-        measured={
-            "detected_seconds": evidence.detected_seconds,
-            "recovery_seconds": evidence.recovery_seconds,
-            "lost_accepted_writes": counts["lost"],
-            "lost_window_seconds": evidence.lost_window_seconds,
-        },
-        ledger=counts,
-        run=run,
-        journal=Path(journal).name,
-        journal_entries=len(entries),
-        journal_head=entries[-1].hash,
-        evidence_sha256=hashlib.sha256((Path(journal).parent / EVIDENCE).read_bytes()).hexdigest(),
-    )
-
-
-def _put(file: Path, document: Any) -> None:  # noqa: ANN401 - any JSON
-    file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -152,15 +153,37 @@ def check_documents(drill: dict[str, Any]) -> None:
 
 
 def test_drills_that_go_back_are_proven(root: Path, stack_file: Path, tmp_path: Path) -> None:
-    """Half a table deleted, and a column renamed under the live release: rollback cannot help, the restore does."""
-    code, result, said = ended(begun(root, stack_file, "mass-delete", "bad-migration"))
+    """Half a table deleted, a column renamed under the live release: rollback cannot help, the restore does.
+
+    The twin's backup is rehearsed then: on its stage, and alone, where there is no twin any more.
+    """
+    code, result, said = ended(begun(root, stack_file, "mass-delete", "bad-migration", "rehearsal"))
     assert code == 0, said
-    deleted, migrated = (json.loads(evidence_of(drill).read_text("utf-8")) for drill in result["drills"])
+    deleted, migrated, rehearsed = (json.loads(evidence_of(drill).read_text("utf-8")) for drill in result["drills"])
     assert [one["table"] for one in deleted["damage"]] == ["public.bookings"]
     assert deleted["damage"][0]["after"] > deleted["damage"][0]["broken"]
     assert "got 500" in migrated["detected_by"][0]
     assert "; rollback: " in migrated["point_from"]
+    assert rehearsed["point_from"] == "the newest own backup, 0.0 hours old, of 26 at most"
     assert not list((tmp_path / "ops").glob("drills/*/twin"))
+    rehearse_alone(root, stack_file, tmp_path / "ops")
+
+
+def rehearse_alone(root: Path, stack_file: Path, home: Path) -> None:
+    """A stack without a backup, one with a good backup, one whose backup has rotted."""
+    code, result, said = ended(begun(root, stack_file, "rehearsal"))
+    assert (code, result["drills"][0]["journal"]) == (1, None)
+    assert "expected a backup, there is none. Next: invoke backup" in said
+    made = next(home.glob("drills/*/dumps"))
+    shutil.copytree(made, home / "dumps")
+    code, result, said = ended(begun(root, stack_file, "rehearsal"))
+    assert (code, result["passed"]) == (0, True), said
+    check_documents(result["drills"][0])
+    largest = max((file for file in home.glob("dumps/**/*") if file.is_file()), key=lambda file: file.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1] + b"x")
+    code, result, said = ended(begun(root, stack_file, "rehearsal"))
+    assert (code, result["passed"]) == (1, False)
+    assert "is not what was written: its SHA-256 differs from the manifest's" in said
 
 
 def evidence_of(drill: dict[str, Any]) -> Path:
