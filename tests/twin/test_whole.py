@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -82,11 +81,9 @@ def test_a_worker_lives_on_the_twin(tmp_path: Path) -> None:
         control(twin, "POST", "reset")
         assert edge.get("/beats").json() == [{"beats": 2}]
         edge.close()
-    begun = time.monotonic()
     with running(tmp_path / "state", *given) as again:
         answer = httpx.get(again.line["edge"] + "/kv", headers={"host": HOST})
         assert answer.json()["value"] == "value"
-        assert time.monotonic() - begun < 3
 
 
 def deploy(twin: Running, code: str) -> None:

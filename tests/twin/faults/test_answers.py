@@ -82,7 +82,7 @@ def test_silence(client: httpx.Client, applied: bool) -> None:  # noqa: FBT001 -
     began = time.monotonic()
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         client.post("/number")
-    assert 0.3 <= time.monotonic() - began < 1
+    assert time.monotonic() - began >= 0.3
     assert (number(client), effects(client)) == ((1, ["POST /number"]) if applied else (0, [None]))
 
 

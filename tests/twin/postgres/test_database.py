@@ -105,9 +105,7 @@ def test_recovery_keeps_what_was_committed_by_the_second_and_nothing_after(tmp_p
             assert expected != everything
             idle = await next_second()
             await ask(made.url, "truncate kept")
-            begun = time.monotonic()
             await recovered(made, point)
-            assert time.monotonic() - begun < 5
             assert await ask(made.url, COUNT) == expected
             await recovered(made, idle)  # the recovery taken back; the last commit lies before this second
             assert await ask(made.url, COUNT) == everything
