@@ -83,12 +83,17 @@ def actions_for(
     steps: Sequence[Went],
     fared: Sequence[Result],
     evidence: DrillEvidence | None,
+    lists: Sequence[str] = (),
 ) -> tuple[Action, ...]:
-    """Return the proposals, the most urgent first. Days are counted in the contacts' time zone."""
+    """Return the proposals, the most urgent first. Days are counted in the contacts' time zone.
+
+    `lists` are lines that name what must be compared by people.
+    """
     today = ended.astimezone(ZoneInfo(contacts.time_zone)).date()
     proposals = [
         *_about_users(contacts, book, status, evidence),
         *_about_steps(contacts, steps, fared),
+        *(("at once", "Reconcile what was accepted and then given up", contacts.technical_lead, one) for one in lists),
         (
             "soon",
             "Answer the questions under contributing factors",

@@ -14,7 +14,7 @@ from runbooks.render.timeline import Event, Link, link_to, timeline
 from runbooks.render.wording import moment, span, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from infra.stack import Contacts, Objectives
@@ -110,7 +110,10 @@ def story(
     started, ended = moment(entries[0].at), moment(last.at)
     steps = step_times(entries, [*plan["steps"], *plan.get("otherwise", ())])
     fared = fared_of(objectives, evidence, (ended - started).total_seconds(), ended=last.kind is Kind.CLOSED)
-    act = actions_for(contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence)
+    lists = tuple(to_reconcile(entries))
+    act = actions_for(
+        contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence, lists=lists
+    )
     return Story(
         title=_title(plan["book"], evidence, started),
         product=product,
@@ -126,13 +129,22 @@ def story(
         events=timeline(entries, evidence, related),
         steps=steps,
         impact=impact_of(steps, evidence, entries),
-        losses=tuple(plan["losses"]),
+        losses=(*plan["losses"], *lists),
         fared=fared,
         actions=act,
         questions=QUESTIONS,
         evidence=evidence,
         head=last.hash,
     )
+
+
+def to_reconcile(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield a line for each list that a step has written of what people must compare with other books."""
+    for entry in entries:
+        told = entry.payload.get("evidence")
+        if entry.kind in (Kind.HELD, Kind.ALREADY_SO) and isinstance(told, dict) and "to_reconcile" in told:
+            counts = ", ".join(f"{told[what]} {what}" for what in ("rows", "requests") if what in told)
+            yield f"{counts} accepted after the point are listed in {told['to_reconcile']}"
 
 
 def _ends(run: str, entries: Sequence[Entry]) -> tuple[dict[str, Any], Entry]:

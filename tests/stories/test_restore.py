@@ -86,7 +86,7 @@ def test_a_truncated_table_comes_back(operator: Operator) -> None:
     assert allowed(operator) == ["0.0.0.0/0", "::/0"]
     accepted = done.document["results"]["list accepted"]
     assert (accepted["not_listed"], accepted["rows"] >= 1) == ([], True)
-    assert ",database,,,,,public.horses," in Path(accepted["file"]).read_text("utf-8")
+    assert ",database,,,,,public.horses," in Path(accepted["to_reconcile"]).read_text("utf-8")
     proof = done.document["results"]["verify"]
     assert proof["rows"]["public.bookings"] == rows
     assert [line.partition(":")[0] for line in proof["not_checked"]] == [

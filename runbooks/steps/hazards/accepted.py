@@ -71,7 +71,7 @@ class Listing:
             return No({}, f"there is no {self.home.where(name)}")
         kinds = [line["from"] for line in csv.DictReader(io.StringIO(content.decode()))]
         counted = {"rows": kinds.count("database"), "requests": kinds.count("api log")}
-        return Yes({"file": self.home.where(name), **counted})
+        return Yes({"to_reconcile": self.home.where(name), **counted})
 
     def act(self, sight: Sight) -> Json:
         """Write it, whole."""

@@ -93,7 +93,8 @@ def journalled(home: Path, run: str, *, end: str = "done") -> Folder:
         if name == "restore" and end != "done":
             journal.append(Kind.FAILED, name, {"text": TEXT, "effect": "unknown"})
         else:
-            journal.append(Kind.HELD, name, {"evidence": {"rows": 31}, "seconds": 1.5})
+            told = {"to_reconcile": "runs/x/accepted.csv", "rows": 31, "requests": 29} if name == "restore" else {}
+            journal.append(Kind.HELD, name, {"evidence": told, "seconds": 1.5})
     journal.append(Kind.CLOSED, None, {"status": end, "exit": 0, "text": ""})
     journal.close()
     return folder
@@ -176,7 +177,8 @@ def test_facts_of_the_drill_are_in_it(tmp_path: Path) -> None:
     assert "| rows of public.bookings: before, broken, after | 10, 0, 9 |" in markdown
     assert "| recovery time | ≤ 5 min 0 s | 11 s | yes |" in markdown
     assert "Seen 1.0 s after the fault, by:" in markdown
-    assert "- 31 rows\n" in markdown
+    assert "- 31 rows\n- 31 rows, 29 requests accepted after the point are listed in runs/x/accepted.csv\n" in markdown
+    assert "| Reconcile what was accepted and then given up | technical-lead@example.com | 2026-11-23 |" in markdown
 
 
 def test_what_is_not_recorded_is_asked(tmp_path: Path) -> None:
