@@ -111,9 +111,6 @@ def story(
     steps = step_times(entries, [*plan["steps"], *plan.get("otherwise", ())])
     fared = fared_of(objectives, evidence, (ended - started).total_seconds(), ended=last.kind is Kind.CLOSED)
     lists = tuple(to_reconcile(entries))
-    act = actions_for(
-        contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence, lists=lists
-    )
     return Story(
         title=_title(plan["book"], evidence, started),
         product=product,
@@ -131,7 +128,9 @@ def story(
         impact=impact_of(steps, evidence, entries),
         losses=(*plan["losses"], *lists),
         fared=fared,
-        actions=act,
+        actions=actions_for(
+            contacts, ended, book=plan["book"], status=status, steps=steps, fared=fared, evidence=evidence, lists=lists
+        ),
         questions=QUESTIONS,
         evidence=evidence,
         head=last.hash,
