@@ -105,12 +105,11 @@ def story(
     related: Sequence[tuple[str, Sequence[Entry]]] = (),
 ) -> Story:
     """Turn a journal into a story; `related` are (file, entries) of runs around it. Raises Refused for no entries."""
-    opened, last = _ends(run, entries)
+    (opened, last), lists = _ends(run, entries), tuple(to_reconcile(entries))
     plan, status = opened["plan"], _status(last)
     started, ended = moment(entries[0].at), moment(last.at)
     steps = step_times(entries, [*plan["steps"], *plan.get("otherwise", ())])
     fared = fared_of(objectives, evidence, (ended - started).total_seconds(), ended=last.kind is Kind.CLOSED)
-    lists = tuple(to_reconcile(entries))
     return Story(
         title=_title(plan["book"], evidence, started),
         product=product,
