@@ -88,8 +88,8 @@ def read_stack() -> Stack:
         if name == "base_url":
             continue
         text = config.get(name)
-        if text is None and not field_.required:
-            continue
+        if not text and not field_.required:
+            continue  # the CLI (3.260) hands on a null as an empty text
         if text is None:
             _refuse(f"{PROJECT}:{name}", "is missing; both stack files hold the same keys")
         fields[name] = text if name in TEXTS else _structured(name, text)

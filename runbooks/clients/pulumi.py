@@ -29,6 +29,9 @@ INSTALL: Final = "https://www.pulumi.com/docs/iac/download-install/"
 EVENTS: Final = {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
 """What makes the CLI accept `--event-log`, as its own automation API does, and keep to itself."""
 UNCHANGED: Final = ("same", "read", "refresh")
+HALVES: Final = ("create-replacement", "delete-replaced")
+"""What the CLI tells beside the `replace` of the same resource."""
+PROVIDERS: Final = "pulumi:providers:"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class _Summary(msgspec.Struct, frozen=True):
 
 class _State(msgspec.Struct, frozen=True):
     id: str | None = None
+    custom: bool = False
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -67,6 +71,13 @@ class _Metadata(msgspec.Struct, frozen=True):
     type: str
     old: _State | None = None
     new: _State | None = None
+
+    def change(self) -> Change | None:
+        """Return what happened to a resource; None for the stack, a component, a provider, half of a replacement."""
+        state = self.new or self.old or _State()
+        if not state.custom or self.type.startswith(PROVIDERS) or self.op in HALVES:
+            return None
+        return Change(self.urn, self.type, self.urn.rpartition("::")[2], self.op, state.id or None)
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -171,7 +182,8 @@ class Pulumi:
         """Yield what a program prints; raise `failure` with its last words unless it ends with 0 in time."""
         said = f"Stack {self.stack}: {' '.join(Path(word).name for word in arguments[:4])}"
         again = None if failure is ActError else "invoke deploy"  # a run that has acted goes on by itself
-        program = child.start(arguments, folder=self.root, environment={**self.environment, **EVENTS}, stderr=stderr)
+        environment = {**self.environment, **EVENTS, "PULUMI_PYTHON_CMD": self.python}  # also in a venv not activated
+        program = child.start(arguments, folder=self.root, environment=environment, stderr=stderr)
         last: deque[bytes] = deque(maxlen=20)
         try:
             for line in child.lines(program, seconds=LONGEST):
@@ -197,8 +209,6 @@ def _drain(log: IO[bytes], changes: list[Change], report: Report) -> None:
             log.seek(-len(line), 1)
             return
         done = msgspec.json.decode(line, type=_Event).done
-        if done is not None:
-            state = done.metadata.new or done.metadata.old or _State()
-            name = done.metadata.urn.rpartition("::")[2]
-            changes.append(Change(done.metadata.urn, done.metadata.type, name, done.metadata.op, state.id))
-            report(changes[-1])
+        if done is not None and (change := done.metadata.change()):
+            changes.append(change)
+            report(change)

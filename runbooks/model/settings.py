@@ -165,6 +165,8 @@ def stack_of(document: dict[str, Any], file: Path) -> Stack:
         f"{PROJECT}:{field}": field for field in Stack.__struct_fields__ if field != "base_url"
     }
     for key, value in config.items():
+        if value in (None, "") and known.get(key) in OPTIONAL:
+            continue  # the CLI (3.260) writes "" over a null
         if key in known:
             fields[known[key]] = _plain(value, file, key)
         else:

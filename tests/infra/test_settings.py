@@ -57,6 +57,14 @@ def test_a_wrong_value_is_named(root: Path, key: str, value: Any, expected: str)
     assert expected in str(refused.value)
 
 
+@pytest.mark.parametrize("key", sorted(OPTIONAL))
+def test_what_the_cli_makes_of_null_is_the_default(root: Path, key: str) -> None:
+    """The CLI hands on a null as an empty text: for a key that may be left out, that is leaving it out."""
+    config = read(root, "twin")
+    config.pop(key, None)
+    assert load({**config, key: ""}) == load(config)
+
+
 def test_the_origin_is_taken_apart() -> None:
     """User, password and database are decoded; a missing port is PostgreSQL's."""
     origin = settings.read_origin("postgresql://owner.x:a%2Fb@db.example.com/main")

@@ -47,6 +47,8 @@ def _text(file: Path, key: str, value: Any) -> str:  # noqa: ANN401 - YAML of an
             f"{file}: {key}: an encrypted value can only be read by the Pulumi CLI; pass secrets in the environment"
         )
         raise ApplyError(message)
+    if value is None:
+        return ""  # as the CLI does (3.260, with a warning)
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 

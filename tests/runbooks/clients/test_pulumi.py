@@ -44,17 +44,28 @@ if os.environ.get("BREAK"):
 print(json.dumps({"outputs": {} if preview else OUTPUTS, "changes": 1, "seconds": 0.1}))
 """
 
-CLI = """#!PYTHON
+CLI = """#!INTERPRETER
 import json, os, sys
 open(os.environ["SEEN"], "a").write(json.dumps(sys.argv[1:]) + "\\n")
 if sys.argv[1:3] == ["stack", "output"]:
     print(json.dumps(OUTPUTS))
     sys.exit()
 assert os.environ["PULUMI_DEBUG_COMMANDS"] == "true"
+assert os.environ["PULUMI_PYTHON_CMD"] == sys.executable
 with open(sys.argv[sys.argv.index("--event-log") + 1], "w") as log:
-    for op in ("same", "update"):
-        urn = "urn:pulumi:prod::ems-ops::cloudflare:x:X::" + op
-        done = {"metadata": {"op": op, "urn": urn, "type": "cloudflare:x:X", "new": {"id": "1"}}}
+    for op, type_, custom in (
+        ("create", "pulumi:pulumi:Stack", False),
+        ("update", "pulumi:providers:cloudflare", True),
+        ("same", "cloudflare:x:X", True),
+        ("update", "cloudflare:x:X", True),
+        ("create-replacement", "cloudflare:x:X", True),
+        ("replace", "cloudflare:x:X", True),
+        ("delete-replaced", "cloudflare:x:X", True),
+    ):
+        state = {"id": "1" if custom else "", "custom": custom}
+        states = {"new": None, "old": state} if op == "delete-replaced" else {"new": state}
+        urn = "urn:pulumi:prod::ems-ops::" + type_ + "::" + op
+        done = {"metadata": {"op": op, "urn": urn, "type": type_, **states}}
         log.write(json.dumps({"sequence": 1, "resOutputsEvent": done}) + "\\n")
         log.write(json.dumps({"sequence": 2, "diagnosticEvent": {"message": "m"}}) + "\\n")
 print("Updating")
@@ -75,7 +86,7 @@ def by_cli(folder: Path, **environment: str) -> Pulumi:
     programs = folder / "bin"
     programs.mkdir()
     cli = programs / "pulumi"
-    cli.write_text(CLI.replace("PYTHON", sys.executable).replace("OUTPUTS", json.dumps(OUTPUTS)))
+    cli.write_text(CLI.replace("INTERPRETER", sys.executable).replace("OUTPUTS", json.dumps(OUTPUTS)))
     cli.chmod(0o755)
     environment = {"PATH": str(programs), "SEEN": str(folder / "seen"), **environment}
     return Pulumi("prod", folder / "Pulumi.prod.yaml", folder, environment, None, str)
@@ -109,11 +120,14 @@ def test_a_failure_is_told_in_the_programs_words_without_secrets(tmp_path: Path)
 
 
 def test_the_cli_is_run_without_questions(tmp_path: Path) -> None:
-    """`pulumi up` gets stack, stack file and --yes; changes come from its event log, outputs from the stack."""
+    """`pulumi up` gets stack, stack file, --yes and our interpreter; its event log tells the changes.
+
+    Each is that of one resource (events as the CLI 3.260 writes them): not of the stack, nor half of a replacement.
+    """
     seen: list[Change] = []
     applied = by_cli(tmp_path).up(seen.append)
-    assert [change.action for change in seen] == ["same", "update"]
-    assert [(change.name, change.id) for change in applied.changes] == [("update", "1")]
+    assert [change.action for change in seen] == ["same", "update", "replace"]
+    assert [(change.name, change.id) for change in applied.changes] == [("update", "1"), ("replace", "1")]
     assert applied.outputs is not None
     assert applied.outputs.api_worker == "ems-api"
     up, output = (json.loads(line) for line in (tmp_path / "seen").read_text().splitlines())

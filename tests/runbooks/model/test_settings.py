@@ -112,6 +112,14 @@ def test_accepts_what_the_cli_adds(root: Path, tmp_path: Path) -> None:
     assert read_stack(file).product.name == "ems"
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_null_leaves_an_optional_key_out(root: Path, tmp_path: Path, value: str | None) -> None:
+    """So does the empty text that the CLI writes over a null; a key that must be there stays refused."""
+    assert read_stack(stack_file(root, tmp_path, {"ems-ops:logpush": value})).logpush is None
+    file = stack_file(root, tmp_path, {"ems-ops:web": value})
+    assert "ems-ops:web is not right: Expected `object`" in refusal(file)
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "- 1", "config: 3", "config:\n  a: !!python/object:os.system {}", "\x00"])
 def test_refuses_garbage(tmp_path: Path, text: str) -> None:
     """Garbage is refused in one line that names the file."""

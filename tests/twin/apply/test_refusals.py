@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.twin.apply.conftest import Cut
+from twin.apply.stackfile import read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.twin.apply.conftest import Project, Resources
 
 WORKER: Resources = {"worker": ("Worker", {"name": "api"}, {})}
@@ -89,6 +92,13 @@ def test_stack_files_for_others_are_refused(project: Project, config: dict[str, 
     done = project.apply(WORKER, **config)  # type: ignore[arg-type]
     assert (done.code, project.api.calls) == (1, [])
     assert expected in done.error
+
+
+def test_null_in_a_stack_file_is_an_empty_text(tmp_path: Path) -> None:
+    """As the CLI hands it on; within a structured value it stays what it is."""
+    file = tmp_path / "Pulumi.one.yaml"
+    file.write_text("config: {probe:none: null, probe:inner: {a: null}, probe:text: one}")
+    assert read(file).config == {"probe:none": "", "probe:inner": '{"a": null}', "probe:text": "one"}
 
 
 def test_a_program_s_own_error_is_its_message_alone(project: Project) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,6 +80,25 @@ def test_a_hyperdrive_binding_is_resolved_and_never_shown(plane: Plane) -> None:
     assert plane.ask("PATCH", f"hyperdrive/configs/{config['id']}", json=changed)["origin"]["port"] == 5433
     assert plane.noted.switched == ["api"]
     assert plane.routing.runnable("api", version).bindings[0]["origin"]["port"] == 5433
+
+
+@pytest.mark.parametrize(
+    ("caching", "shown"),
+    [
+        (None, {"disabled": False}),
+        ({"max_age": 30}, {"disabled": False, "max_age": 30}),
+        ({"disabled": True, "max_age": 30}, {"disabled": True}),
+    ],
+)
+def test_hyperdrive_shows_no_caching_that_was_not_asked_for(
+    plane: Plane, caching: dict[str, Any] | None, shown: dict[str, Any]
+) -> None:
+    """A default in the answer would be a difference for the Pulumi provider after each refresh."""
+    made = plane.ask("POST", "hyperdrive/configs", json={"name": "db", "origin": ORIGIN, "caching": caching})
+    assert made["caching"] == shown
+    at = f"hyperdrive/configs/{made['id']}"
+    assert plane.ask("GET", at)["caching"] == shown
+    assert plane.ask("PATCH", at, json={"name": "other"})["caching"] == shown
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from twin.cloudflare.store import Store
 
 ORIGIN = ("scheme", "host", "port", "database", "user")
-CACHING: Json = {"disabled": False, "max_age": 60, "stale_while_revalidate": 15}
 NO_CONFIG = "Hyperdrive config not found."
 
 
@@ -42,6 +41,16 @@ def check_origin(origin: object) -> Json:
     return whole
 
 
+def caching_of(body: Json) -> Json:
+    """Return what is kept of the caching: no default is shown, and nothing but the switch once it is off.
+
+    Sources: the API's documentation of PATCH ("custom caching settings are not kept if caching is disabled") and the
+    acceptance tests of Cloudflare's Terraform provider (v5.22); a default in the answer would be a diff for it.
+    """
+    caching: Json = {"disabled": False} | (body.get("caching") or {})
+    return {"disabled": True} if caching["disabled"] else caching
+
+
 def unique(store: Store, name: str, *, other_than: str = "") -> None:
     """Refuse a Hyperdrive name that another config has."""
     if any(c["name"] == name and c["id"] != other_than for c in store.data["hyperdrive"].values()):
@@ -57,7 +66,7 @@ async def post_config(request: web.Request) -> web.Response:
         "id": object_id(),
         "name": body["name"],
         "origin": check_origin(body["origin"]),
-        "caching": CACHING | (body.get("caching") or {}),
+        "caching": caching_of(body),
         "origin_connection_limit": body.get("origin_connection_limit") or 60,
         "created_on": now(),
         "modified_on": now(),
@@ -93,7 +102,8 @@ async def put_config(request: web.Request) -> web.Response:
 async def patch_config(request: web.Request) -> web.Response:
     """Change the given fields of a Hyperdrive config."""
     config, body = find_config(request), await read(request)
-    return await change_config(request, config, body, check_origin(config["origin"] | (body.get("origin") or {})))
+    origin = check_origin(config["origin"] | (body.get("origin") or {}))
+    return await change_config(request, config, {"caching": config["caching"]} | body, origin)
 
 
 async def change_config(request: web.Request, config: Json, body: Json, origin: Json) -> web.Response:
@@ -103,7 +113,7 @@ async def change_config(request: web.Request, config: Json, body: Json, origin: 
     config |= {
         "name": body.get("name", config["name"]),
         "origin": origin,
-        "caching": CACHING | (body.get("caching") or {}),
+        "caching": caching_of(body),
         "origin_connection_limit": body.get("origin_connection_limit") or config["origin_connection_limit"],
         "modified_on": now(),
     }
