@@ -7,7 +7,7 @@ application has to help with. A row that was deleted leaves no trace there: what
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -108,6 +108,20 @@ def must_answer(database: Postgres) -> None:
     """Raise Unreachable when we are shut out of it."""
     with database.reading() as session:
         session.value("select 1")
+
+
+def may(session: Session, right: Literal["select", "delete"], table: str) -> bool | None:
+    """Tell whether our role has this right on a table (`schema.name`); None where there is none.
+
+    Asked of the catalogue: `to_regclass` fails where our role may not look into the schema.
+    """
+    found: bool | None = session.value(
+        "select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, %s)"
+        " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.relkind in ('r', 'p') and n.nspname || '.' || c.relname = %s",
+        (right, table),
+    )
+    return found
 
 
 def look_at(session: Session) -> Server:

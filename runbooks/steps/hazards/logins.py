@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.reconciliation import END_LOGINS
+from runbooks.steps.database.server import may
 
 if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres, Session
 
 OF_THE_PLATFORM: Final = ("auth.refresh_tokens", "auth.sessions")
 """Supabase's own sign-in. An access token that it gave out before lives on until it expires, an hour by default."""
-MAY_DELETE: Final = "select has_table_privilege(%s, 'select') and has_table_privilege(%s, 'delete')"
-"""Asked one by one: with a list, PostgreSQL asks for any of them."""
 
 
 def end_logins(database: Postgres, tables: tuple[str, ...], *, name: str) -> Step:
@@ -65,10 +64,10 @@ class Logins:
         """Return the rows of each table, and the tables that our role may not change."""
         found, left = {}, []
         for table in dict.fromkeys((*self.tables, *OF_THE_PLATFORM)):
-            if session.value("select to_regclass(%s)::text", (table,)) is None:
+            ours = may(session, "delete", table)
+            if ours is None:
                 continue
-            ours = table in self.tables or session.value(MAY_DELETE, (table, table))
-            if not ours:
+            if not ours and table not in self.tables:
                 left.append(table)
                 continue
             found[table] = int(session.value(sql.SQL("select count(*) from {}").format(_identifier(table))))

@@ -15,6 +15,7 @@ import msgspec
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError
 from runbooks.model.reconciliation import HOLD_JOBS, HOLD_OUTGOING
+from runbooks.steps.database.server import may
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 JOBS: Final = "cron.job"
 QUEUE: Final = "net.http_request_queue"
+OF_OURS: Final = """
+select jobid from cron.job
+ where active = %s and (username = current_user or (select rolsuper from pg_roles where rolname = current_user))
+ order by 1
+"""
+"""pg_cron lets a role change its own jobs only; at Supabase it may read the table, not write it."""
 
 
 def hold_jobs(database: Postgres, *, name: str) -> Step:
@@ -142,7 +149,7 @@ class Waiting:
 
     def _look(self, session: Session) -> dict[str, int]:
         found = {one.name: counted(session, one.waiting) for one in self.told}
-        if session.value("select to_regclass(%s)::text", (QUEUE,)) is not None:
+        if may(session, "delete", QUEUE):
             found[QUEUE] = int(session.value("select count(*) from net.http_request_queue"))
         return found
 
@@ -181,18 +188,22 @@ def counted(session: Session, statement: str) -> int:
 
 
 def _jobs(database: Postgres, *, active: bool) -> list[int]:
-    """Return the jobs that are active, or are not; none where the database has no pg_cron."""
+    """Return our role's jobs that are active, or are not; none where the database has no pg_cron."""
     with database.reading() as session:
-        if session.value("select to_regclass(%s)::text", (JOBS,)) is None:
+        ours = may(session, "select", JOBS)
+        if ours is False:
+            message = f"Database {database.where}: expected the right to see the jobs in {JOBS}, our role has it not."
+            raise CheckError(message)
+        if ours is None:
             return []
-        return [job for (job,) in session.rows("select jobid from cron.job where active = %s order by 1", (active,))]
+        return [job for (job,) in session.rows(OF_OURS, (active,))]
 
 
 def _set(database: Postgres, jobs: list[int], *, active: bool) -> None:
     """Change these jobs by pg_cron's own function, in one transaction; one that is gone is left out."""
     with database.writing(HOLD_JOBS) as session:
         session.rows(
-            "select cron.alter_job(jobid, active => %s) from cron.job where jobid = any(%s) and active <> %s",
+            "select cron.alter_job(job_id => jobid, active => %s) from cron.job where jobid = any(%s) and active <> %s",
             (active, jobs, active),
         )
 

@@ -32,7 +32,7 @@ create schema shop; create schema cron; create schema net;
 create table shop.people (id bigint, name text);
 create table shop.logins (token text);
 create table shop.mails (id bigint primary key, state text);
-create table cron.job (jobid bigint, active boolean);
+create table cron.job (jobid bigint, active boolean, username text default current_user);
 create table net.http_request_queue (id bigint);
 create function cron.alter_job(job_id bigint, active boolean) returns void language sql
   begin atomic update cron.job set active = alter_job.active where jobid = job_id; end;
@@ -40,6 +40,7 @@ insert into shop.people values (1, 'Ada'), (2, 'Bob'), (3, 'Cy');
 insert into shop.logins values ('a'), ('b');
 insert into shop.mails values (1, 'sent'), (2, 'waiting'), (3, 'waiting');
 insert into cron.job values (1, true), (2, false), (3, true);
+insert into cron.job values (4, true, 'somebody');
 insert into net.http_request_queue values (1);
 truncate auth.users cascade;
 insert into auth.users (id) values ('00000000-0000-4000-8000-000000000001');

@@ -16,6 +16,7 @@ from runbooks.clients.logs.telemetry import PAGE, Request, Telemetry
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
+from runbooks.steps.database.server import may
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import LEDGER, Erased, erase, erased_since, note_erasures, read_erasures
 from runbooks.steps.hazards.logins import end_logins
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tests.runbooks.desk import Desk
 
 POINT = datetime(2026, 11, 20, 10, tzinfo=UTC)
-ACTIVE = "select array_agg(jobid order by jobid) from cron.job where active"
+ACTIVE = "select array_agg(jobid order by jobid) from cron.job where active and username = current_user"
 
 
 def done(step: Step, run: str = "r1") -> Sight:
@@ -240,3 +241,12 @@ def test_the_log_of_a_worker_is_read_page_by_page(desk: Desk) -> None:
         ("POST", "/api/a", 201, "r9"),
     ]
     assert whole
+
+
+@pytest.mark.twin
+def test_rights_are_asked_of_the_catalogue(product: Product) -> None:
+    """A table that is not ours to change is told from one that is not there, also in a schema that is not there."""
+    product.sql("revoke delete on cron.job from public, postgres")
+    with product.database.reading() as session:
+        told = [may(session, "delete", table) for table in ("cron.job", "shop.people", "shop.no", "no.no")]
+    assert told == [False, True, None, None]
