@@ -157,7 +157,9 @@ class ApiWorker(pulumi.ComponentResource):
             main_module=MODULE,
             modules=[{"name": MODULE, "content_type": MODULE_TYPE, "content_base64": content}],
             bindings=[*bindings, *secrets, version],
-            annotations={"workers_message": message},
+            annotations=cloudflare.WorkerVersionAnnotationsArgs(
+                workers_message=message, workers_tag=self._needs(message)
+            ),
             compatibility_date=api.compatibility_date,
             compatibility_flags=api.compatibility_flags,
             limits={"cpu_ms": api.cpu_milliseconds} if api.cpu_milliseconds else None,
@@ -165,6 +167,11 @@ class ApiWorker(pulumi.ComponentResource):
             # An older version is a way back.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=after),
         )
+
+    def _needs(self, message: str) -> str | None:
+        """Return the annotation by which a version says which migration it needs; declared, so never a difference."""
+        migrations = self._stack.database.migrations
+        return (migrations.tag or None) if migrations and message != MAINTENANCE else None
 
     def _declare_ways(self, name: str, zone_id: pulumi.Input[str]) -> None:
         """Declare host, routes and schedule, all only once something is live that can answer."""

@@ -151,6 +151,28 @@ class Check(Frozen, frozen=True):
     sql: str
 
 
+NEEDS: Final = "schema="
+"""How the tag of a Worker's version begins that says which migration its code needs."""
+
+
+class Migrations(Frozen, frozen=True):
+    """The table of applied migrations: `column` holds their ids, `at` when each was applied (null: by commit time).
+
+    `needs` is the id of the migration that the code needs: every version says it, so that a restore to a point before
+    it restarts on a version that fits.
+    """
+
+    table: str
+    column: str
+    at: str | None = None
+    needs: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{0,80}$")] = ""
+
+    @property
+    def tag(self) -> str:
+        """Return the tag that a version of this code carries, "" where it says nothing."""
+        return f"{NEEDS}{self.needs}" if self.needs else ""
+
+
 class Database(Frozen, frozen=True):
     """The Supabase project. `schema` is a file, `seed` prints SQL on standard output.
 
@@ -165,6 +187,7 @@ class Database(Frozen, frozen=True):
     heartbeat: Heartbeat
     checks: tuple[Check, ...]
     verify_seconds: Seconds = 900.0
+    migrations: Migrations | None = None
 
 
 class Objectives(Frozen, frozen=True):

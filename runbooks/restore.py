@@ -22,7 +22,7 @@ from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.cloudflare.edge import serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped, release_to_restart
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
-from runbooks.steps.database.copies import copying, folder_of, keep_later_writes, way_back
+from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
 from runbooks.steps.database.present import Looking, Present
 from runbooks.steps.database.restrictions import allow, allowed_before
 from runbooks.steps.database.server import answers, end_other_sessions, must_answer
@@ -33,6 +33,7 @@ from runbooks.steps.moments import moments_of
 from runbooks.steps.recovery.dump import Dump
 from runbooks.steps.recovery.pitr import Pitr
 from runbooks.steps.recovery.strategy import Around, Reached, Strategy, choose
+from runbooks.steps.recovery.whole import Whole, fits_whole, whole_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +50,12 @@ NAME = "restore"
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the operator asks for. `without_copy` agrees to go on although the database cannot be copied."""
+    """What is asked for; `without_copy`: go on though the database can't be copied; `version`: what to restart on."""
 
     point: str
     strategy: str = "auto"
     without_copy: bool = False
+    version: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -74,6 +76,7 @@ class Facts(msgspec.Struct, frozen=True):
     present: Present | None
     backup: str
     erased: tuple[Erased, ...] = ()
+    whole: Whole = Whole()
 
 
 @dataclass
@@ -133,7 +136,6 @@ class Restore:
 
     def gather(self) -> Facts:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
-        point = self.point
         retry = f'{self.asker.command}"{self.arguments.point}"'
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
@@ -143,7 +145,7 @@ class Restore:
         restrictions = self.supabase.restrictions()
         live = release_to_restart(self.cloudflare, self.worker, former.live if former else None)
         return Facts(
-            point=point.at,
+            point=self.point.at,
             strategy=way.name,
             why=why,
             reached=reached,
@@ -156,7 +158,11 @@ class Restore:
             erased=erased_since(
                 self.home, reached.at, self.settings.stack.hazards.erasures, file=self.settings.file.name
             ),
-        )
+            whole=whole_at(
+                self.home, self.cloudflare, self.settings.stack, self.programs.database if present else None,
+                point=reached.at, live=live, asked=self.arguments.version, command=retry,
+            ),
+        )  # fmt: skip
 
     def holding(self, facts: Facts) -> Holding:
         """Return what is held back in the recovered database before anybody is let in."""
@@ -180,9 +186,8 @@ class Restore:
 
     def copying(self, facts: Facts) -> tuple[Step, ...]:
         """Return the copy of the present, if it is given up and can be copied."""
-        if facts.present is None or not self.way(facts).copies_present:
-            return ()
-        return copying(self.programs, self.settings.home, facts.backup, facts.point)
+        given_up = facts.present is not None and self.way(facts).copies_present
+        return copying(self.programs, self.settings.home, facts.backup, facts.point) if given_up else ()
 
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application is stopped: at the edge, at the database's door, and inside."""
@@ -211,8 +216,9 @@ class Restore:
 
     def around(self, facts: Facts) -> Around:
         """Return what a strategy must know of this restore."""
-        noted = folder_of(self.settings.home, facts.backup) if facts.present else None
-        return Around(self.after_failure, self.way_back(facts), noted, self.holding(facts))
+        here, home = facts.present is not None, self.settings.home
+        back = f"the copy of the present is the way back: {way_back(home, facts.backup)}" if here else NO_WAY_BACK
+        return Around(self.after_failure, back, folder_of(home, facts.backup) if here else None, self.holding(facts))
 
     def after_failure(self, sight: Sight) -> tuple[str, str]:
         """Return what to type after a proof that failed, and what serves nevertheless."""
@@ -226,32 +232,26 @@ class Restore:
         if facts.allowed is not None:
             title = f"let {', '.join(facts.allowed.all) or 'nobody'} connect to the database again"
             steps.append(allow(self.supabase, facts.allowed, name="allow connections", title=title))
-        title = f"restart traffic of {self.worker} on {facts.live[:SHORT]}"
         return (
+            *fits_whole(self.programs.database, self.settings.stack, facts.whole, facts.reached, self.asker.command),
             *steps,
             route_traffic(
-                self.cloudflare, self.worker, to=facts.live, back_to=facts.maintenance, what=NAME, force=True,
-                name="restart traffic", title=title,
+                self.cloudflare, self.worker, to=facts.whole.restart, back_to=facts.maintenance, what=NAME, force=True,
+                name="restart traffic", title=f"restart traffic of {self.worker} on {facts.whole.restart[:SHORT]}",
             ),
-            *self.serving(facts),
+            *self.serving(facts.whole.restart),
         )  # fmt: skip
 
-    def serving(self, facts: Facts, *, prefix: str = "") -> tuple[Step, ...]:
-        """Return the proof that users are served by the release that served them before."""
+    def serving(self, version: str, *, prefix: str = "") -> tuple[Step, ...]:
+        """Return the proof that users are served by that version."""
         return serves(
             self.edge,
             self.settings.stack.api,
-            version=given(facts.live),
+            version=given(version),
             clock=self.clock,
             next_command=f"invoke rollback --stack {shlex.quote(self.settings.argument)}",
             prefix=prefix,
         )
-
-    def way_back(self, facts: Facts) -> str:
-        """Return in words how a restore is itself taken back that gives the present up."""
-        if facts.present is None:
-            return "the present could not be copied: there is no way back"
-        return f"the copy of the present is the way back: {way_back(self.settings.home, facts.backup)}"
 
     def summary(self, facts: Facts) -> str:
         """Return what is restored, to when, and what is kept."""
@@ -294,7 +294,7 @@ def book(
         steps=it.steps,
         summary=it.summary,
         losses=it.losses,
-        shows=lambda facts: it.holding(facts).lines(),
-        recheck=("live", "allowed", "erased"),
-        after_undo=lambda facts: it.serving(facts, prefix="former "),
+        shows=lambda facts: (*facts.whole.lines(facts.live), *it.holding(facts).lines()),
+        recheck=("live", "allowed", "erased", "whole"),
+        after_undo=lambda facts: it.serving(facts.live, prefix="former "),
     )

@@ -34,6 +34,7 @@ class Annotations(msgspec.Struct, frozen=True):
 
     message: str = msgspec.field(default="", name="workers/message")
     tag: str = msgspec.field(default="", name="workers/tag")
+    triggered_by: str = msgspec.field(default="", name="workers/triggered_by")
 
 
 class Metadata(msgspec.Struct, frozen=True):

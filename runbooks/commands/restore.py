@@ -26,6 +26,7 @@ if TYPE_CHECKING:
             "before:<id> of a run, of a deployment or version of the Worker, of a deployment of the site."
         ),
         "strategy": "How: auto, pitr (the provider's recovery), dump (the newest own backup), archive.",
+        "version": "Restart on this version of the Worker (its id, or the beginning), also where it does not fit.",
         "without_copy": "Go on although the database does not answer and its present cannot be copied.",
     },
     auto_shortflags=False,
@@ -36,6 +37,7 @@ def restore(
     point: str = "",
     strategy: str = "auto",
     without_copy: bool = False,
+    version: str = "",
     stack: str = "prod",
     json: bool = False,
     dry_run: bool = False,
@@ -52,7 +54,8 @@ def restore(
     and says what to do. Costs: minutes without service.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
-    play("restore", {"point": point, "strategy": strategy, "without_copy": without_copy}, flags)
+    arguments = {"point": point, "strategy": strategy, "without_copy": without_copy, "version": version}
+    play("restore", arguments, flags)
 
 
 @task(help=WRITING, auto_shortflags=False)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runbooks.clients.postgres import Session
     from runbooks.clients.postgres_programs import Programs
 
+NO_WAY_BACK: Final = "the present could not be copied: there is no way back"
 BACKUPS: Final = "backups"
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"

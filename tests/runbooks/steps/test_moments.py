@@ -26,12 +26,13 @@ def moments(plane: Plane) -> Moments:
     return moments_of(plane.home, plane.cloudflare, plane.settings.stack)
 
 
-def upload(plane: Plane) -> str:
+def upload(plane: Plane, *, tag: str = "") -> str:
     """Upload a version of the Worker, which is made first where there is none; return the version's id."""
     workers, name = f"/accounts/{plane.cloudflare.account}/workers/workers", plane.settings.stack.api.name
     if not plane.store.data["workers"]:
         plane.send("POST", workers, {"name": name})
     body = {"main_module": "i.js", "compatibility_date": "2026-04-01", "modules": [MODULE]}
+    body |= {"annotations": {"workers/message": "app 1", **({"workers/tag": tag} if tag else {})}}
     return str(plane.send("POST", f"{workers}/{name}/versions", body)["id"])
 
 
