@@ -31,7 +31,7 @@ def upload(plane: Plane, *, tag: str = "") -> str:
     workers, name = f"/accounts/{plane.cloudflare.account}/workers/workers", plane.settings.stack.api.name
     if not plane.store.data["workers"]:
         plane.send("POST", workers, {"name": name})
-    body = {"main_module": "i.js", "compatibility_date": "2026-04-01", "modules": [MODULE]}
+    body: dict[str, object] = {"main_module": "i.js", "compatibility_date": "2026-04-01", "modules": [MODULE]}
     body |= {"annotations": {"workers/message": "app 1", **({"workers/tag": tag} if tag else {})}}
     return str(plane.send("POST", f"{workers}/{name}/versions", body)["id"])
 

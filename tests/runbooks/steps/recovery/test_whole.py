@@ -150,6 +150,6 @@ def test_without_a_column_the_commit_tells_when(migrated: Postgres) -> None:
     with migrated.reading() as session:
         early = datetime.now(UTC) - timedelta(minutes=30)
         assert applied_by(session, by_commit, early) is None
-        assert applied_by(session, by_commit, datetime.now(UTC)) == {"1", "2", "3"}
-        assert applied_by(session, TABLE, early) == {"1", "2"}
-        assert applied_by(session, TABLE, None) == {"1", "2", "3"}
+        assert applied_by(session, by_commit, datetime.now(UTC)) == frozenset({"1", "2", "3"})
+        assert applied_by(session, TABLE, early) == frozenset({"1", "2"})
+        assert applied_by(session, TABLE, None) == frozenset({"1", "2", "3"})
