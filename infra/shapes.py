@@ -177,6 +177,22 @@ class Hazards(Frozen, frozen=True):
     outgoing: tuple[Outgoing, ...] = ()
 
 
+class Archive(Frozen, frozen=True):
+    """Base backups and archived WAL of a PostgreSQL server of our own, as folders of this machine.
+
+    `bases` holds a folder for each `pg_basebackup` (full or incremental), `wal` what the server's archive_command puts
+    there, `data` is its data folder. `stop` and `start` are the commands that do so and end when it is done. `programs`
+    is the folder above `bin/postgres`, where that is no usual one.
+    """
+
+    bases: str
+    wal: str
+    data: str
+    stop: Arguments
+    start: Arguments
+    programs: str | None = None
+
+
 class Pin(Frozen, frozen=True, omit_defaults=True):
     """A release that `pulumi up` must leave in place: written by a rollback, with who, when and why.
 

@@ -14,6 +14,7 @@ from msgspec import Meta, field, json
 from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
 from infra.shapes import (
     Alerts,
+    Archive,
     Arguments,
     Backups,
     BindingName,
@@ -176,7 +177,8 @@ class Migrations(Frozen, frozen=True):
 class Database(Frozen, frozen=True):
     """The Supabase project. `schema` is a file, `seed` prints SQL on standard output.
 
-    `verify_seconds` bounds how long a restored database is looked at; what was left out is said.
+    `verify_seconds` bounds how long a restored database is looked at; what was left out is said. With `archive` it is
+    a server of our own instead.
     """
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
@@ -188,6 +190,7 @@ class Database(Frozen, frozen=True):
     checks: tuple[Check, ...]
     verify_seconds: Seconds = 900.0
     migrations: Migrations | None = None
+    archive: Archive | None = None
 
 
 class Objectives(Frozen, frozen=True):

@@ -1,4 +1,4 @@
-"""End a restore from a backup for good: drop the former databases that were kept since, after a last look at them."""
+"""End a restore for good: drop the former databases and data folders that were kept since, after a last look."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.engine.step import Book, Step
+from runbooks.steps.archive.places import drop_folder
+from runbooks.steps.archive.work import Note, work_named, works
 from runbooks.steps.database.renaming import BESIDE, Kept, drop_former, kept
 from runbooks.steps.database.server import TableRows, tables, written_after
 
 if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres
+    from runbooks.steps.archive.own import Own
 
 NAME: Final = "restore-finish"
 NAMED: Final = 8  # tables of a former database that a plan names before it counts the rest
@@ -26,10 +29,26 @@ class Former(msgspec.Struct, frozen=True):
     only_there: tuple[TableRows, ...]
 
 
+class Folder(msgspec.Struct, frozen=True):
+    """What a recovery of a server of our own left beside its data folder: the former one, or a copy never used."""
+
+    ending: str
+    path: str
+    note: Note
+    is_former: bool
+    bytes: int
+
+    @property
+    def what(self) -> str:
+        """Return what it is."""
+        return "the former data folder" if self.is_former else "a recovered copy that never served"
+
+
 class Facts(msgspec.Struct, frozen=True):
     """Everything that was kept on this server."""
 
     former: tuple[Former, ...]
+    folders: tuple[Folder, ...] = ()
 
 
 @dataclass
@@ -37,12 +56,21 @@ class Finish:
     """The end of a restore."""
 
     postgres: Postgres
+    own: Own | None
 
     def gather(self) -> Facts:
         """Look at every database that is noted as former."""
         with self.postgres.named(BESIDE).reading() as session:
             found = kept(session)
-        return Facts(tuple(Former(one, self._only_there(one)) for one in found))
+        return Facts(tuple(Former(one, self._only_there(one)) for one in found), self._folders())
+
+    def _folders(self) -> tuple[Folder, ...]:
+        found = works(self.own) if self.own else []
+        return tuple(
+            Folder(work.ending, str(work.folder), work.note, work.former.is_dir(), work.bytes())
+            for work in found
+            if work.note is not None
+        )
 
     def _only_there(self, one: Kept) -> tuple[TableRows, ...]:
         """Return the tables with rows that were written after the backup which came instead was made."""
@@ -54,6 +82,21 @@ class Finish:
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return a step for each."""
+        return (*self._dropping(facts), *self._removing(facts))
+
+    def _removing(self, facts: Facts) -> tuple[Step, ...]:
+        own = self.own
+        if own is None:
+            return ()
+        return tuple(
+            drop_folder(
+                own, work_named(own, one.ending), what=f"{one.what}, {one.bytes / 1e6:.0f} MB",
+                name=f"remove {one.ending}",
+            )
+            for one in facts.folders
+        )  # fmt: skip
+
+    def _dropping(self, facts: Facts) -> tuple[Step, ...]:
         return tuple(
             drop_former(
                 self.postgres,
@@ -66,10 +109,11 @@ class Finish:
 
     def summary(self, facts: Facts) -> str:
         """Return how much there is to drop."""
-        if not facts.former:
+        if not facts.former and not facts.folders:
             return f"on {self.postgres.where}: no former database is kept, there is nothing to do"
-        size = sum(one.kept.bytes for one in facts.former) / 1e6
-        return f"on {self.postgres.where}: {len(facts.former)} former databases, {size:.0f} MB"
+        size = (sum(one.kept.bytes for one in facts.former) + sum(one.bytes for one in facts.folders)) / 1e6
+        folders = f", {len(facts.folders)} folders of recoveries" if facts.folders else ""
+        return f"on {self.postgres.where}: {len(facts.former)} former databases{folders}, {size:.0f} MB"
 
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is in each that is nowhere else."""
@@ -79,13 +123,17 @@ class Finish:
             more = f" and {len(told) - NAMED} more tables" if len(told) > NAMED else ""
             only = f"rows written after backup {one.kept.backup} was made: {', '.join(told[:NAMED]) or 'none'}{more}"
             lines.append(f"{one.kept.name}, {one.kept.bytes / 1e6:.0f} MB, kept by run {one.kept.run}: {only}")
+        for folder in facts.folders:
+            note = folder.note
+            since = f"kept by run {note.run}, which went back to {note.point} by base {note.base}"
+            lines.append(f"{folder.path}, {folder.bytes / 1e6:.0f} MB: {folder.what}, {since}")
         return tuple(lines)
 
 
-def book(postgres: Postgres) -> Book[Facts]:
-    """Return the book that drops what restores have kept."""
-    it = Finish(postgres)
+def book(postgres: Postgres, own: Own | None = None) -> Book[Facts]:
+    """Return the book that drops what restores have kept. `own` is the server of our own, if the stack tells of one."""
+    it = Finish(postgres, own)
     return Book(
         name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, losses=it.losses,
-        recheck=("former",),
+        recheck=("former", "folders"),
     )  # fmt: skip

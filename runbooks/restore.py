@@ -30,6 +30,7 @@ from runbooks.steps.hazards.erasures import Erased, erased_since
 from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
+from runbooks.steps.recovery.archive import Archive
 from runbooks.steps.recovery.dump import Dump
 from runbooks.steps.recovery.pitr import Pitr
 from runbooks.steps.recovery.strategy import Around, Reached, Strategy, choose
@@ -111,12 +112,8 @@ class Restore:
     @cached_property
     def point(self) -> Point:
         """Return the point that was asked for. Raises PointRefused."""
-        return parse(
-            self.arguments.point,
-            self.asker,
-            before=moments_of(self.home, self.cloudflare, self.settings.stack).before,
-            backup=lambda backup: self.catalog().get(backup).at,
-        )
+        before = moments_of(self.home, self.cloudflare, self.settings.stack).before
+        return parse(self.arguments.point, self.asker, before=before, backup=lambda name: self.catalog().get(name).at)
 
     @cached_property
     def ways(self) -> tuple[Strategy, ...]:
@@ -128,7 +125,8 @@ class Restore:
             self.asker.now,
         )  # fmt: skip
         pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
-        return (dump,) if dump.backup else (pitr, dump)
+        archive = Archive(self.settings, self.programs, self.point, it_answers, self.asker.now)
+        return (dump,) if dump.backup else (pitr, archive, dump)
 
     def way(self, facts: Facts) -> Strategy:
         """Return the way that the plan takes."""
@@ -139,10 +137,10 @@ class Restore:
         retry = f'{self.asker.command}"{self.arguments.point}"'
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
-        if present is not None:
-            self.programs.find("pg_dump" if way.copies_present else "pg_restore")
+        if present is not None and way.program:
+            self.programs.find(way.program)
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
-        restrictions = self.supabase.restrictions()
+        restrictions = None if self.settings.stack.database.archive else self.supabase.restrictions()
         live = release_to_restart(self.cloudflare, self.worker, former.live if former else None)
         return Facts(
             point=self.point.at,
@@ -177,7 +175,7 @@ class Restore:
         """Return the procedure: identify, copy, stop, restore, verify, restart."""
         way = self.way(facts)
         return (
-            *way.before(facts.reached),
+            *way.before(facts.reached, facts.present, self.around(facts)),
             *self.copying(facts),
             *self.stopping(facts),
             *way.recovering(facts.reached, facts.present, self.around(facts)),
@@ -270,7 +268,7 @@ class Restore:
         lost = self.way(facts).losses(facts.reached, facts.present)
         if facts.allowed is not None or facts.present is None:
             return lost
-        return (*lost, "not stopped: whoever has the database's password; the plan has no network restrictions")
+        return (*lost, "not stopped: whoever has the database's password; there are no network restrictions")
 
 
 def book(

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
-from runbooks.model.errors import CheckError
+from runbooks.model.errors import ActError, CheckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -132,6 +132,29 @@ def printed(
             message = f"{' '.join(words)}: expected exit 0, got {code}: {tail(stderr)}"
             raise CheckError(message)
     return text
+
+
+def command(words: Sequence[str], *, folder: Path, environment: Mapping[str, str], seconds: float) -> None:
+    """Run a command that may leave a server behind, which stays; `python` as its first word means our interpreter.
+
+    Raises ActError with the end of what it printed unless it ends with 0 within `seconds`.
+    """
+    arguments = [sys.executable if words[0] == "python" else words[0], *words[1:]]
+    with tempfile.TemporaryFile() as said:  # a server holds on to it: of a pipe, nobody would ever see the end
+        try:
+            code = subprocess.run(
+                arguments, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=said,
+                stderr=subprocess.STDOUT, start_new_session=True, timeout=seconds, check=False,
+            ).returncode  # fmt: skip
+        except OSError as error:
+            message = f"{' '.join(words)}: expected a command of this machine: {error}"
+            raise ActError(message) from None
+        except subprocess.TimeoutExpired:
+            message = f"{' '.join(words)}: expected its end within {seconds:.0f} s, got none; it was stopped."
+            raise ActError(message) from None
+        if code:
+            message = f"{' '.join(words)}: expected exit 0, got {code}: {tail(said)}"
+            raise ActError(message)
 
 
 def tail(stderr: IO[bytes]) -> str:

@@ -56,7 +56,7 @@ class Postgres:
     def where(self) -> str:
         """Return the server and database without user and password: what errors name."""
         parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port or 5432}{parts.path or '/postgres'}"
+        return f"{parts.hostname or 'a socket'}:{parts.port or 5432}{parts.path or '/postgres'}"
 
     @property
     def is_local(self) -> bool:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
             "When to go back to: 2026-11-20T10:15:00Z, '2026-11-20 11:15 Europe/Paris', '15m ago', backup:<id>, "
             "before:<id> of a run, of a deployment or version of the Worker, of a deployment of the site."
         ),
-        "strategy": "How: auto, pitr (the provider's recovery), dump (the newest own backup), archive.",
+        "strategy": (
+            "How: auto, pitr (the provider's recovery), archive (base backups and WAL of a server of our own), dump "
+            "(the newest own backup)."
+        ),
         "version": "Restart on this version of the Worker (its id, or the beginning), also where it does not fit.",
         "without_copy": "Go on although the database does not answer and its present cannot be copied.",
     },
@@ -49,9 +52,9 @@ def restore(
 
     Copies the present, stops the application (users get 503), recovers the whole database in place, verifies it
     inside, and restarts the application. From an own backup (dump) the database is loaded and verified beside the
-    present one and then takes its place; the former one stays until `invoke restore.finish`. Changes: everything
-    written after the point is lost; the plan names what is seen of it. A failed proof leaves the application stopped
-    and says what to do. Costs: minutes without service.
+    present one and then takes its place; of a server of our own (archive) a copy is, while it goes on serving. The
+    former one stays until `invoke restore.finish`. Changes: everything written after the point is lost; the plan names
+    what is seen of it. A failed proof says what to do. Costs: minutes without service.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     arguments = {"point": point, "strategy": strategy, "without_copy": without_copy, "version": version}
@@ -69,7 +72,7 @@ def finish(
     reason: str = "",
     take_over: bool = False,
 ) -> None:
-    """Drop the former databases that restores from own backups have kept, after showing what is only in them.
+    """Drop the former databases and data folders that restores have kept, after showing what is only in them.
 
     Changes: what it names is gone for good, and those restores can no longer be taken back. Costs: a scan of each.
     """

@@ -189,6 +189,62 @@ DROP_FORMER: Final = Write(
     request_id="nowhere: what is gone says nothing",
     steps=("renaming.drop_former",),
 )
+SWITCH_WAL: Final = Write(
+    system="database",
+    call="commit a transaction that changes no row, and begin a new WAL segment",
+    lost=Lost.BY_NATURE,
+    how="what was committed in the archived WAL, and when",
+    request_id="nowhere: it leaves nothing behind",
+    steps=("recovering.let_the_wal_arrive",),
+)
+RECOVER_BESIDE: Final = Write(
+    system="server of our own",
+    call="copy a base beside the data folder and replay WAL",
+    lost=Lost.BY_LOOKUP,
+    how="the note beside the copy that it stood at the point; without it the copy is made anew",
+    request_id="nowhere: the note names the run",
+    steps=("recovering.recover_beside",),
+)
+END_RECOVERY: Final = Write(
+    system="server of our own",
+    call="end the recovery of a copy that nobody uses yet",
+    lost=Lost.BY_LOOKUP,
+    how="the note beside the copy, and whether it still asks for a recovery",
+    request_id="nowhere: the note names the run",
+    steps=("recovering.end_the_recovery",),
+)
+STOP_SERVER: Final = Write(
+    system="server of our own",
+    call="the stack file's command that stops it",
+    lost=Lost.BY_NATURE,
+    how="whether it answers, and its process",
+    request_id="nowhere: a stopped server keeps nothing",
+    steps=("places.stop_server",),
+)
+START_SERVER: Final = Write(
+    system="server of our own",
+    call="the stack file's command that starts it",
+    lost=Lost.BY_NATURE,
+    how="what the server that answers says of itself: system, timeline, recovery",
+    request_id="nowhere: a server keeps nothing of its start",
+    steps=("places.start_server",),
+)
+EXCHANGE: Final = Write(
+    system="server of our own",
+    call="rename two data folders",
+    lost=Lost.BY_LOOKUP,
+    how="which folders are there; half an exchange is finished",
+    request_id="nowhere: the note beside the former folder names the run",
+    steps=("places.exchange_folders",),
+)
+DROP_FOLDER: Final = Write(
+    system="server of our own",
+    call="remove a data folder that is noted as former",
+    lost=Lost.BY_NATURE,
+    how="whether it is still there",
+    request_id="nowhere: what is gone says nothing",
+    steps=("places.drop_folder",),
+)
 MOVE: Final = Write(
     system="Cloudflare",
     call="PATCH",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import socket
 import tempfile
 import time
@@ -21,6 +20,7 @@ from runbooks.clients import child
 from runbooks.clients.postgres import Postgres
 from runbooks.clients.postgres_programs import own_program
 from runbooks.clients.scratch.folder import private_folder
+from runbooks.clients.scratch.programs import within_reach
 from runbooks.model.errors import ActError, Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -139,18 +139,7 @@ class _Server:
 
     @property
     def _programs(self) -> Path:
-        """Return where the programs are that the server's user can run: copied once where they are out of reach."""
-        installed = own_program("postgres").parent.parent
-        if self.owner is None or _reachable(installed / "share", self.owner):
-            return installed / "bin"
-        package = installed.parent
-        copy = self.folder / "programs"
-        if not copy.exists():
-            copy.mkdir(mode=0o755)
-            for part in (f"{package.name}/{installed.name}", f"{package.name}.libs"):  # the libraries lie beside it
-                if (package.parent / part).exists():
-                    shutil.copytree(package.parent / part, copy / part, symlinks=True)
-        return copy / package.name / installed.name / "bin"
+        return within_reach(own_program("postgres").parent.parent, self.owner, self.folder)
 
     def _own(self, *paths: Path) -> None:
         for path in paths:
@@ -183,16 +172,6 @@ def _owner() -> child.Owner | None:
         return child.Owner(entry.pw_uid, entry.pw_gid)
     message = "PostgreSQL does not run as root, and there is no user postgres or nobody: prove backups as another user."
     raise Refused(message)
-
-
-def _reachable(path: Path, owner: child.Owner) -> bool:
-    """Tell whether a user may enter a folder and every folder above it."""
-    for folder in (path, *path.parents):
-        status = folder.stat()
-        mine = 0o100 if status.st_uid == owner.uid else 0o010 if status.st_gid == owner.gid else 0o001
-        if not status.st_mode & mine:
-            return False
-    return True
 
 
 def _free_port() -> int:

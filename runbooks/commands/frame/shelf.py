@@ -102,8 +102,9 @@ def _secrets(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 
 def _finish(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import finish_restore
+    from runbooks.steps.archive.own import own_of
 
-    return finish_restore.book(console.postgres)
+    return finish_restore.book(console.postgres, own_of(console.settings, console.programs))
 
 
 def _release(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:

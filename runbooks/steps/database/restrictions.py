@@ -19,12 +19,12 @@ RESTRICTED_WITHIN: Final = 300.0
 """Seconds after which the provider has applied what it was told."""
 
 
-def allowed_before(now: Restrictions, operators: Cidrs, former: Cidrs | None) -> Cidrs | None:
-    """Return who might connect before anything was stopped; None where the plan has no network restrictions.
+def allowed_before(now: Restrictions | None, operators: Cidrs, former: Cidrs | None) -> Cidrs | None:
+    """Return who might connect before anything was stopped; None where the plan, or a server of our own, has no lists.
 
     `former` is what an earlier run that left the application stopped had found.
     """
-    if now.entitlement != "allowed":
+    if now is None or now.entitlement != "allowed":
         return None
     return former if former is not None and now.config.all == operators.all else now.config
 

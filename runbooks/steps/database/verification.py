@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 TITLE: Final = "verify inside the database: rows, keys, rules, pages, rights, heartbeat, {} checks"
+STAYS_STOPPED: Final = "The application stays stopped. To serve it as it is nevertheless: {}"
 NAMED: Final = 12  # faults that the message names; the journal holds all
 
 
@@ -69,11 +70,13 @@ def verify(
     seconds: float,
     after_failure: Callable[[Sight], tuple[str, str]],
     name: str,
+    stays: str = STAYS_STOPPED,
 ) -> Step:
     """Return the step that looks at the data, at the rules it must obey, and at what the catalogue shows.
 
     `noted` is where the present's definitions were noted; after `seconds` nothing more is begun, and that is said. A
-    failed proof ends the run: `after_failure` gives the command to type then, and the one that serves nevertheless.
+    failed proof ends the run: `after_failure` gives the command to type then, and the one that serves nevertheless;
+    `stays` says what becomes of the application.
     """
     just_proven: list[dict[str, Json]] = []
 
@@ -82,7 +85,7 @@ def verify(
     def act(sight: Sight) -> None:
         faults, seen = look(sight=sight)
         if faults:
-            raise _not_proven(expected.point, faults, *after_failure(sight))
+            raise _not_proven(expected.point, faults, stays, *after_failure(sight))
         just_proven[:] = [seen]
 
     def holds(sight: Sight) -> Held:
@@ -101,14 +104,11 @@ def verify(
     )
 
 
-def _not_proven(point: datetime, faults: list[str], next_command: str, nevertheless: str) -> NotSo:
+def _not_proven(point: datetime, faults: list[str], stays: str, next_command: str, nevertheless: str) -> NotSo:
     named = "; ".join(faults[:NAMED])
     if rest := faults[NAMED:]:
         named += f"; and {len(rest)} more in the journal"
-    message = (
-        f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {named}. "
-        f"The application stays stopped. To serve it as it is nevertheless: {nevertheless}"
-    )
+    message = f"The database at {point:%Y-%m-%d %H:%M:%S} UTC is not proven: {named}. {stays.format(nevertheless)}"
     return NotSo(message, next_command=next_command)
 
 

@@ -53,6 +53,7 @@ class Dump:
     now: datetime
     name: str = "dump"
     copies_present: bool = False
+    program: str = "pg_restore"
 
     @property
     def backup(self) -> str:
@@ -132,8 +133,9 @@ class Dump:
         more = [f"and {len(told) - 2 * NAMED} more tables differ"] if len(told) > 2 * NAMED else []
         return (*lines, *told[: 2 * NAMED], *more)
 
-    def before(self, reached: Reached) -> tuple[Step, ...]:
+    def before(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
         """Return the step after which the backup is here and known to be whole."""
+        del present, around
         return (have_on_this_machine(self._beside(_own(reached)), name="identify"),)
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:

@@ -40,6 +40,7 @@ class Pitr:
     clock: Callable[[], datetime]
     name: str = "pitr"
     copies_present: bool = True
+    program: str = "pg_dump"
 
     @cached_property
     def backups(self) -> Backups:
@@ -48,6 +49,8 @@ class Pitr:
 
     def exists(self) -> str:
         """Return the window, and the provider's daily backups, which only its dashboard restores."""
+        if self.told.archive is not None:
+            return "pitr: not of a server of our own"
         there = "pitr is not enabled for this project"
         window = self.backups.window
         if self.backups.pitr_enabled:
@@ -58,6 +61,12 @@ class Pitr:
 
     def reach(self) -> tuple[Reached, str]:
         """Return the point itself. Raises Refused where the window or the database forbids it."""
+        if self.told.archive is not None:
+            message = (
+                f"database.archive is declared: {self.database.where} is a server of our own, the provider's recovery "
+                f"would change its project {self.supabase.ref} instead."
+            )
+            raise Refused(message)
         if not self.backups.pitr_enabled:
             message = f"Supabase project {self.supabase.ref}: pitr is not enabled. What exists: {self.exists()}."
             raise Refused(message)
@@ -71,8 +80,9 @@ class Pitr:
         """Return what was written after the point."""
         return losses(present)
 
-    def before(self, reached: Reached) -> tuple[Step, ...]:
+    def before(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
         """Return the step after which the archive covers the point."""
+        del present, around
         return (let_the_archive_reach(self.supabase, self.database, reached.at, name="identify"),)
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:

@@ -51,7 +51,27 @@ class ByDump(msgspec.Struct, frozen=True, tag="dump"):
     rows: dict[str, int]
 
 
-Reached: TypeAlias = ByPitr | ByDump
+class ByArchive(msgspec.Struct, frozen=True, tag="archive"):
+    """A base backup of a server of our own, and its archived WAL up to the last transaction before `at`.
+
+    `timeline` is the base's, `server_timeline` that of the server, None where it does not answer. With `waits` the
+    WAL of the point must be archived first. `last` is when the last transaction ended that is known to be kept.
+    `ending` names the folder of the recovery. `passed_over` names newer bases that do not reach the point, and why.
+    """
+
+    at: datetime
+    base: str
+    timeline: int
+    server_timeline: int | None
+    waits: bool
+    last: datetime | None
+    bytes: int
+    segments: int
+    ending: str
+    passed_over: tuple[str, ...]
+
+
+Reached: TypeAlias = ByPitr | ByDump | ByArchive
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,10 @@ class Strategy(Protocol):
     def copies_present(self) -> bool:
         """Tell whether the present is given up, so that it must be copied before."""
 
+    @property
+    def program(self) -> str:
+        """Return the program for the database that must be on this machine, nothing where it needs none."""
+
     def exists(self) -> str:
         """Return in one line what there is to go back to this way: what a refusal lists."""
 
@@ -88,7 +112,7 @@ class Strategy(Protocol):
     def losses(self, reached: Reached, present: Present | None) -> tuple[str, ...]:
         """Return what is lost, a line each."""
 
-    def before(self, reached: Reached) -> tuple[Step, ...]:
+    def before(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
         """Return the steps before anything is stopped."""
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
