@@ -12,7 +12,7 @@ import sys
 
 NAMES = (
     *("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest"),
-    *("backup", "restore_dump", "detection", "rollback", "edge"),
+    *("backup", "restore_dump", "detection", "rollback", "edge", "pitr_fuzz"),
 )
 ELSEWHERE = {"list": "menu", "rollback": "traffic.rollback", "edge": "traffic.edge"}
 
@@ -23,9 +23,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured")
     parser.add_argument("--peers", metavar="PYTHON", help="of step_overhead: the Python that has the peers installed")
-    parser.add_argument("--gigabytes", type=float, help="of digest, backup, restore_dump: how much data (0.3)")
+    parser.add_argument("--gigabytes", type=float, help="of digest, backup, restore_…: how much data (0.3)")
+    parser.add_argument("--points", type=int, help="of pitr_fuzz: to how many points of a live workload (120)")
     given = parser.parse_args(arguments)
-    more = {name: value for name in ("peers", "gigabytes") if (value := getattr(given, name)) is not None}
+    more = {name: value for name in ("peers", "gigabytes", "points") if (value := getattr(given, name)) is not None}
     module = importlib.import_module(f"benchmarks.{ELSEWHERE.get(given.name, given.name)}")
     print(json.dumps(module.measure(given.runs, **more), indent=2))
     return 0

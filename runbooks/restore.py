@@ -126,7 +126,9 @@ class Restore:
         )  # fmt: skip
         pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
         archive = Archive(self.settings, self.programs, self.point, it_answers, self.asker.now)
-        return (dump,) if dump.backup else (pitr, archive, dump)
+        if dump.backup:
+            return (dump,)
+        return (pitr, archive, dump) if told.archive else (pitr, dump)
 
     def way(self, facts: Facts) -> Strategy:
         """Return the way that the plan takes."""

@@ -217,7 +217,7 @@ def refuse_all(operator: Operator) -> None:
         (
             "--point=10s ago",
             "--strategy=archive",
-        ): "--strategy=archive: not available for this project yet. What exists: pitr",
+        ): "not available for this project yet (database.archive is not declared). What exists: pitr",
         ("--point=10s ago", "--strategy=tape"): "expected one of",
     }
     writes = len([call for call in operator.control.calls() if call.effect])

@@ -27,6 +27,11 @@ END: Final = re.compile(
     rb"lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: (COMMIT|ABORT)(?:_PREPARED)? (?:\d+: )?"
     rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC"
 )
+CRASHED: Final = re.compile(
+    r"error in WAL record at ([0-9A-F]+/[0-9A-F]+): (?:invalid record length at .* got 0"
+    r"|invalid magic number 0000|unexpected pageaddr|record with incorrect prev-link)"
+)
+"""What follows the last record: zeros, or what an older segment of the same file held. A wrong checksum is damage."""
 HEADER: Final = struct.Struct("=HHIQIxxxxQII")
 """A segment's first page: magic, flags, timeline, address, rest of a record, system, segment size, block size
 (PostgreSQL 18, src/include/access/xlog_internal.h: XLogLongPageHeaderData)."""
@@ -120,7 +125,7 @@ class Wal:
                     return Scan(last, one, newest, "")
                 last = one
         except CheckError as error:
-            return Scan(last, None, newest, str(error))
+            return Scan(last, None, newest, "" if self._ended(str(error), stretch) else str(error))
         return Scan(last, None, newest, stretch.broken)
 
     def _ends(self, start: int, end: int) -> Iterator[Ended]:
@@ -139,6 +144,15 @@ class Wal:
                 child.stop(reader)
             if code:
                 raise CheckError(child.tail(stderr).removeprefix("pg_waldump: error: "))
+
+    def _ended(self, said: str, stretch: Stretch) -> bool:
+        """Tell whether that is how the WAL of a server ends that died: in the last segment, with nothing after it."""
+        where = CRASHED.search(said)
+        return (
+            where is not None
+            and not stretch.broken
+            and number(where[1]) // self.size == stretch.first + stretch.count - 1
+        )
 
     def _wrong(self, segment: int) -> str:
         """Return why a segment is not the one that belongs there, nothing when it is."""

@@ -44,10 +44,11 @@ class Chosen:
         return self.target is None
 
 
-def choose(own: Own, point: datetime, *, timeline: int | None) -> Chosen:
+def choose(own: Own, point: datetime, *, timeline: int | None, again: str = "invoke restore --point=") -> Chosen:
     """Return the newest base that reaches the point. Raises Refused with a reason for each that does not.
 
-    `timeline` is that of the server, None where it does not answer: then nothing more can be archived.
+    `timeline` is that of the server, None where it does not answer: then nothing more can be archived. `again` is
+    the command line to which a point is added.
     """
     reasons = list(own.found.unusable)
     advice = None
@@ -56,17 +57,19 @@ def choose(own: Own, point: datetime, *, timeline: int | None) -> Chosen:
         if isinstance(got, Chosen):
             return Chosen(base, got.target, got.last, got.segments, tuple(reasons))
         reasons.append(f"base {base.name}: {got.why}")
-        advice = advice or got.advice
+        earlier = f'{again}"{got.until:%Y-%m-%dT%H:%M:%SZ}" --strategy=archive' if got.until else None
+        advice = advice or got.advice or earlier
     message = f"No base reaches {point:%Y-%m-%d %H:%M:%S.%f} UTC. {'; '.join(reasons)}."
     raise Refused(message, next_command=advice)
 
 
 @dataclass(frozen=True)
 class CannotReach:
-    """Why a base does not reach a point, and the command that would help."""
+    """Why a base does not reach a point, and the command that would help, or the last point that it does reach."""
 
     why: str
     advice: str | None = None
+    until: datetime | None = None
 
 
 def look(own: Own, base: Base, point: datetime, *, timeline: int | None) -> Chosen | CannotReach:
@@ -113,8 +116,7 @@ def _without_later(
         if last is not None and last.at == point:
             return Chosen(base, to_the_end, _at(scan), stretch.count, ())
         reached = f"the last transaction before it ended at {last.at.isoformat()}" if last else "nothing is before it"
-        command = f'invoke restore --strategy=archive --point="{last.at.isoformat()}"' if last else None
-        return CannotReach(f"{scan.fault}; {reached}", command)
+        return CannotReach(f"{scan.fault}; {reached}", until=last.at if last else None)
     if timeline is not None and timeline == base.timeline:
         return Chosen(base, None, _at(scan), stretch.count, ())
     now = timeline or (own.control.timeline if own.data.is_dir() else _newest_timeline(own))

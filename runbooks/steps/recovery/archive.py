@@ -6,6 +6,7 @@ the folders are exchanged by renaming, and it is started. The former folder stay
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -82,7 +83,8 @@ class Archive:
         own, server = self.own, self._server()
         if server is not None:
             own.check_is(server.system_identifier)
-        chosen = choose(own, self.point.at, timeline=server.timeline if server else None)
+        again = f"invoke restore --stack {shlex.quote(self.settings.argument)} --point="
+        chosen = choose(own, self.point.at, timeline=server.timeline if server else None, again=again)
         own.check_place(chosen.base.bytes)
         reached = ByArchive(
             at=self.point.at,

@@ -153,7 +153,8 @@ def choose(asked: str, ways: Sequence[Strategy], *, project: str, retry: str) ->
 def _asked(asked: str, ways: Sequence[Strategy], *, retry: str) -> tuple[Strategy, Reached, str]:
     way = next((way for way in ways if way.name == asked), None)
     if way is None:
-        message = f"--strategy={asked}: not available for this project yet. What exists: {_exists(ways)}."
+        why = " (database.archive is not declared)" if asked == "archive" else ""
+        message = f"--strategy={asked}: not available for this project yet{why}. What exists: {_exists(ways)}."
         raise Refused(message, next_command=f"{retry} --strategy={ways[0].name}")
     reached, why = way.reach()
     return way, reached, f"as asked; {why}"
