@@ -224,10 +224,8 @@ def end_the_recovery(recovery: Recovery, *, name: str) -> Step:
     work, own = recovery.work, recovery.own
 
     def holds(_sight: Sight) -> Held:
-        note = work.note
-        if note is None or note.timeline is None:
-            return No({}, "the copy still stands in its recovery")
-        return Yes({"timeline": note.timeline})
+        timeline = work.note.timeline if work.note else None
+        return Yes({"timeline": timeline}) if timeline else No({}, "the copy still stands in its recovery")
 
     def act(sight: Sight) -> Json:
         note = work.note

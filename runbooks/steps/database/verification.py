@@ -74,12 +74,10 @@ def verify(
 ) -> Step:
     """Return the step that looks at the data, at the rules it must obey, and at what the catalogue shows.
 
-    `noted` is where the present's definitions were noted; after `seconds` nothing more is begun, and that is said. A
-    failed proof ends the run: `after_failure` gives the command to type then, and the one that serves nevertheless;
-    `stays` says what becomes of the application.
+    `noted` is where the present's definitions were noted; after `seconds` nothing more is begun, and that is said.
+    `after_failure` gives what to type then, and what serves nevertheless; `stays` says how the application stands.
     """
     just_proven: list[dict[str, Json]] = []
-
     look = partial(_look, database, expected, heartbeat, checks, noted=noted, seconds=seconds)
 
     def act(sight: Sight) -> None:
