@@ -38,23 +38,40 @@ LOOK: Final = 0.0005  # seconds between looks into a journal: steps take millise
 
 @dataclass(frozen=True)
 class Subject:
-    """What is swept: a command, what is done before it, and whether there is new code to deploy."""
+    """What is swept: a command, what is done before it, and whether there is new code to deploy.
+
+    `failing` code is taken back by itself, which `ends` otherwise; `changed` begins with a record changed by hand.
+    """
 
     name: str
     words: tuple[str, ...]
     before: tuple[tuple[str, ...], ...] = ()
     release: bool = False
+    failing: bool = False
+    changed: bool = False
+
+    @property
+    def ends(self) -> Exit:
+        """Return the exit code of its end."""
+        return Exit.UNPROVEN if self.failing else Exit.DONE
 
 
 RESTORE: Final = ("restore", "--point={ago}")
+WEB: Final = ("rollback", "--service=web")
+DNS: Final = ("rollback", "--service=dns")
 SUBJECTS: Final = {
     subject.name: subject
     for subject in (
         Subject("rollback", ("rollback",)),
         Subject("rollback --unpin", ("rollback", "--unpin"), before=(("rollback",),)),
+        Subject("rollback --service=web", WEB),
+        Subject("rollback --service=dns", DNS, changed=True),
         Subject("deploy", ("deploy",), release=True),
+        Subject("deploy, taken back", ("deploy",), failing=True),
         Subject("restore", RESTORE),
         Subject("undo of rollback", ("runs.undo",), before=(("rollback",),)),
+        Subject("undo of rollback --service=web", ("runs.undo",), before=(WEB,)),
+        Subject("undo of rollback --service=dns", ("runs.undo",), before=(DNS,), changed=True),
         Subject("undo of deploy", ("runs.undo",), before=(("deploy",),), release=True),
         Subject("undo of restore", ("runs.undo",), before=(RESTORE,)),
     )
@@ -109,7 +126,7 @@ def measure(_runs: int) -> dict[str, Any]:
 def whole(place: Place, subject: Subject) -> Counter[str]:
     """Do it without a signal; return what happened."""
     point, since = begun(place, subject)
-    done(typed(place, point, subject.words))
+    done(typed(place, point, subject.words), ends=subject.ends)
     return place.happened(point, since)
 
 
@@ -117,7 +134,7 @@ def chain(place: Place, subject: Subject, signals: Sequence[signal.Signals], wan
     """Send the signals in turn, one at each step, until it is over; compare what happened with what should."""
     point, since = begun(place, subject)
     old = set() if subject.words[0] == "runs.undo" else set(runs_of(point))
-    sweep = Chain(point, old)
+    sweep = Chain(point, old, ends=subject.ends)
     words, turns = typed(place, point, subject.words), itertools.cycle(signals)
     while words:
         words = sweep.interrupted(words, next(turns))
@@ -133,12 +150,14 @@ def chain(place: Place, subject: Subject, signals: Sequence[signal.Signals], wan
 class Chain:
     """One run from process to process.
 
-    `old` are the runs before it, `known` the steps that had their signal, `only` those that get one (none: all).
+    `old` are the runs before it, `known` the steps that had their signal, `only` those that get one (none: all);
+    `ends` is the exit code of its end.
     """
 
     point: Point
     old: set[str]
     only: tuple[str, ...] = ()
+    ends: Exit = Exit.DONE
     known: set[str] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
 
@@ -150,7 +169,7 @@ class Chain:
         if process.at_work:
             sent = process.send(number)
         code, shown = process.end()
-        if code == Exit.DONE:
+        if code == self.ends:
             self.tally.late += bool(step)
             return []
         self.tally.points += 1
@@ -192,18 +211,19 @@ class Chain:
 
 def begun(place: Place, subject: Subject) -> tuple[Point, int]:
     """Prepare what a subject starts from; return it and the number of calls until then."""
-    place.rest()
-    point = place.point(**({"RELEASE": f"point {place.points}"} if subject.release else {}))
+    place.rest(changed=subject.changed)
+    new = {"RELEASE": f"point {place.points}"} if subject.release or subject.failing else {}
+    point = place.point(failing=subject.failing, **new)
     for words in subject.before:
         done(typed(place, point, words))
     return point, place.calls()
 
 
-def done(words: list[str]) -> str:
-    """Run a command to its good end; return what it showed."""
+def done(words: list[str], *, ends: Exit = Exit.DONE) -> str:
+    """Run a command to its end, a good one unless `ends` says otherwise; return what it showed."""
     code, shown = Typed(words).end()
-    if code != Exit.DONE:
-        message = f"{shlex.join(words)}: expected exit 0, got {code}: {shown}"
+    if code != ends:
+        message = f"{shlex.join(words)}: expected exit {int(ends)}, got {code}: {shown}"
         raise AssertionError(message)
     return shown
 

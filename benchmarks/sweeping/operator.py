@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import RunSummary
 
 AGREED = Consent(yes=True, reason="a sweep")
-OVER = ("done", "already so", "undone")
+OVER = ("done", "already so", "undone", "taken back")
 
 
 class Errand(msgspec.Struct, frozen=True):

@@ -22,8 +22,8 @@ TRIES: Final = 6
 class Subject:
     """What is swept: a book with its arguments, or the way back from it.
 
-    `pinned` begins with a pin to take away, `release` with code to deploy. `only_children` kills the programs that the
-    run has started instead of the run.
+    `pinned` begins with a pin to take away, `release` with code to deploy, `failing` with code whose checks fail,
+    `changed` with a record changed by hand. `only_children` kills the programs that the run has started instead of it.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Subject:
     undo: bool = False
     pinned: bool = False
     release: bool = False
+    failing: bool = False
+    changed: bool = False
     only_children: bool = False
 
 
@@ -100,8 +102,9 @@ class Sweep:
     def _begin(self) -> tuple[Point, int]:
         """Prepare what this subject starts from."""
         place, subject = self.place, self.subject
-        place.rest(traffic=not subject.release)
-        point = place.point(**({"RELEASE": f"point {place.points}"} if subject.release else {}))
+        place.rest(traffic=not subject.release, changed=subject.changed)
+        new = {"RELEASE": f"point {place.points}"} if subject.release or subject.failing else {}
+        point = place.point(failing=subject.failing, **new)
         if subject.pinned:
             self._done(Errand(str(point.stack_file), "rollback", {"reason": "a sweep"}))
             for run in (point.home / "runs").iterdir():
@@ -133,6 +136,14 @@ def _unpin(_place: Place) -> dict[str, Any]:
     return {"reason": "a sweep", "unpin": True}
 
 
+def _web(_place: Place) -> dict[str, Any]:
+    return {"reason": "a sweep", "service": "web"}
+
+
+def _dns(_place: Place) -> dict[str, Any]:
+    return {"reason": "a sweep", "service": "dns"}
+
+
 def _restore(place: Place) -> dict[str, Any]:
     return {"point": place.ago}
 
@@ -142,14 +153,22 @@ def _deploy(_place: Place) -> dict[str, Any]:
 
 
 ROLLBACK: Final = Subject("rollback", "rollback", _rollback)
+WEB: Final = Subject("rollback --service=web", "rollback", _web)
+DNS: Final = Subject("rollback --service=dns", "rollback", _dns, changed=True)
+FAILING: Final = Subject("deploy, taken back", "deploy", _deploy, failing=True)
 RESTORE: Final = Subject("restore", "restore", _restore)
 SUBJECTS: Final = (
     ROLLBACK,
     Subject("rollback --unpin", "rollback", _unpin, pinned=True),
+    WEB,
+    DNS,
     RESTORE,
     Subject("undo of rollback", "rollback", _rollback, undo=True),
     Subject("undo of rollback --unpin", "rollback", _unpin, undo=True, pinned=True),
+    Subject("undo of rollback --service=web", "rollback", _web, undo=True),
+    Subject("undo of rollback --service=dns", "rollback", _dns, undo=True, changed=True),
     Subject("undo of restore", "restore", _restore, undo=True),
+    FAILING,
     Subject("deploy", "deploy", _deploy, release=True),
     Subject("deploy, its program killed", "deploy", _deploy, release=True, only_children=True),
     Subject("undo of deploy", "deploy", _deploy, undo=True, release=True),

@@ -68,6 +68,8 @@ class Watching:
     lose: str = ""
     refuse: str = ""
     """The end of a path that this token has no right to."""
+    drop: str = ""
+    """The end of a path whose next call is answered 502 and does nothing."""
 
     @web.middleware
     async def watch(
@@ -76,6 +78,9 @@ class Watching:
         """Count a call that changes something, and lose its answer when told so."""
         if self.refuse and request.path.endswith(self.refuse):
             return web.json_response({"success": False, "errors": [{"code": 10000, "message": "no"}]}, status=403)
+        if self.drop and request.path.endswith(self.drop):
+            self.drop = ""
+            return web.Response(status=502)
         answer = await handler(request)
         if request.method != "GET":
             self.calls[f"{request.method} {request.path.rpartition('/')[2]}"] += 1

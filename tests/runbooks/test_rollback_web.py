@@ -163,6 +163,16 @@ def test_a_purge_that_is_refused_is_judged_by_what_is_served(plane: Plane) -> No
     assert "refused; expected 2xx, got 403" in str(outcome.results["purge"])
 
 
+def test_a_purge_that_never_came_is_done_again(plane: Plane) -> None:
+    """What the cache holds cannot be asked for: without a clear answer it is emptied once more."""
+    plane.upload()
+    plane.upload(BROKEN, good=False)
+    plane.watching.drop = "/purge_cache"
+    outcome = plane.roll_back("web")
+    assert (outcome.exit, outcome.results["purge"]) == (Exit.DONE, {"purged": True, "host": "www.ems.example"})
+    assert plane.watching.calls["POST purge_cache"] == 1
+
+
 def test_undo_makes_the_former_one_live(plane: Plane) -> None:
     """Taking a rollback back restores what was live and the pin, and says that it is broken as before."""
     plane.upload()

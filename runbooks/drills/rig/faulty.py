@@ -102,16 +102,19 @@ def _unpinned(site: Site, drill: str) -> None:
 
 def _stack_file(stage: Stage, drill: str) -> Path:
     """Build the product's release, wrap it, and return a stack file that builds the wrapped one."""
-    site = stage.site
     folder = stage.folder / drill
     folder.mkdir()
+    return write_stack(stage.site.settings, folder, stage.addresses, build=wrapped(stage.site, folder, drill))
+
+
+def wrapped(site: Site, folder: Path, drill: str) -> list[str]:
+    """Build the product's release and wrap it, in `folder`; return the command that builds the wrapped one."""
     words = site.settings.stack.api.build
     (folder / "app.js").write_bytes(printed(words, folder=site.settings.root, environment=site.environ))
     wrapper = folder / "wrapper.js"
     path = json.dumps(site.settings.stack.drill.bad_release.path)
     wrapper.write_text(WRAPPER.replace("PATH", path).replace("NAME", drill), "utf-8")
-    build = ["python", "-m", "twin", "bundle", str(wrapper)]
-    return write_stack(site.settings, folder, stage.addresses, build=build)
+    return ["python", "-m", "twin", "bundle", str(wrapper)]
 
 
 def _said(outcome: Outcome) -> tuple[tuple[str, ...], datetime | None]:
