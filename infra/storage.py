@@ -42,7 +42,8 @@ class Buckets(pulumi.ComponentResource):
                     f"{name}-{bucket.name}-retention",
                     account_id=stack.account,
                     bucket_name=declared.name,
-                    rules=[_kept(prefix, days) for prefix, days in bucket.keep_days.items()],
+                    # Sorted: the CLI hands on mappings by key, `twin apply` as they are written.
+                    rules=[_kept(prefix, days) for prefix, days in sorted(bucket.keep_days.items())],
                     opts=pulumi.ResourceOptions(parent=self),
                 )
         self.register_outputs({})

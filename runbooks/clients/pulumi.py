@@ -6,6 +6,7 @@ state has one owner.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -32,6 +33,8 @@ UNCHANGED: Final = ("same", "read", "refresh")
 HALVES: Final = ("create-replacement", "delete-replaced")
 """What the CLI tells beside the `replace` of the same resource."""
 PROVIDERS: Final = "pulumi:providers:"
+NO_STACK: Final = "no stack named"
+PROGRAM_ENDED: Final = "program exited with non-zero exit code"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -84,10 +87,16 @@ class _Done(msgspec.Struct, frozen=True):
     metadata: _Metadata
 
 
+class _Diagnostic(msgspec.Struct, frozen=True):
+    severity: str
+    message: str
+
+
 class _Event(msgspec.Struct, frozen=True):
     """A line of the CLI's event log (sdk/go/common/apitype/events.go)."""
 
     done: _Done | None = msgspec.field(default=None, name="resOutputsEvent")
+    diagnostic: _Diagnostic | None = msgspec.field(default=None, name="diagnosticEvent")
 
 
 Report = Callable[[Change], None]
@@ -167,19 +176,29 @@ class Pulumi:
             raise Refused(message, next_command="pulumi version")
         where = ["--stack", self.stack, "--non-interactive"]
         verb = ["preview"] if preview else ["up", "--yes", "--skip-preview"]
-        changes: list[Change] = []
-        with tempfile.NamedTemporaryFile(suffix=".ndjson") as log:
-            arguments = [pulumi, *verb, *where, "--config-file", str(self.stack_file), "--event-log", log.name]
-            for _ in self._lines(failure, arguments, stderr):
-                _drain(log, changes, report)  # its prose on stdout tells when there is more
-            _drain(log, changes, report)
+        with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
+            log = _Log(file, report)
+            arguments = [pulumi, *verb, *where, "--config-file", str(self.stack_file), "--event-log", file.name]
+            for _ in self._lines(failure, arguments, stderr, told=log.errors):
+                log.drain()  # its prose on stdout tells when there is more
+            log.drain()
+        changes = log.changes
         if preview:
             return changes, None
         printed = list(self._lines(CheckError, [pulumi, "stack", "output", "--json", *where], stderr))
         return changes, msgspec.json.decode(b"\n".join(printed), type=Outputs)
 
-    def _lines(self, failure: type[OpsError], arguments: list[str], stderr: IO[bytes]) -> Iterator[bytes]:
-        """Yield what a program prints; raise `failure` with its last words unless it ends with 0 in time."""
+    def _lines(
+        self,
+        failure: type[OpsError],
+        arguments: list[str],
+        stderr: IO[bytes],
+        told: Callable[[], str] = lambda: "",
+    ) -> Iterator[bytes]:
+        """Yield what a program prints; raise `failure` with what it `told`, or its last words, unless it ends with 0.
+
+        Where the backend knows no such stack, the next command makes it.
+        """
         said = f"Stack {self.stack}: {' '.join(Path(word).name for word in arguments[:4])}"
         again = None if failure is ActError else "invoke deploy"  # a run that has acted goes on by itself
         environment = {**self.environment, **EVENTS, "PULUMI_PYTHON_CMD": self.python}  # also in a venv not activated
@@ -197,18 +216,36 @@ class Pulumi:
             child.stop(program)
         if code:
             words = b"\n".join(line for line in last if not line.startswith(b"{")).decode("utf-8", "replace")
-            text = self.redact(f"{words}\n{child.tail(stderr)}".strip())
+            text = self.redact(told() or f"{words}\n{child.tail(stderr)}".strip())
             message = f"{said}: expected exit 0, got {code}: {text}"
+            if NO_STACK in text:
+                again = shlex.join(["pulumi", "stack", "init", self.stack])
             raise failure(message, next_command=again)
 
 
-def _drain(log: IO[bytes], changes: list[Change], report: Report) -> None:
-    """Read the events that the CLI has written since the last look; a line still being written stays for later."""
-    while line := log.readline():
-        if not line.endswith(b"\n"):
-            log.seek(-len(line), 1)
-            return
-        done = msgspec.json.decode(line, type=_Event).done
-        if done is not None and (change := done.metadata.change()):
-            changes.append(change)
-            report(change)
+@dataclass
+class _Log:
+    """The CLI's event log as it grows: changes as they are reported, and the errors."""
+
+    file: IO[bytes]
+    report: Report
+    changes: list[Change] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def drain(self) -> None:
+        """Read what the CLI has written since the last look; a line still being written stays for later."""
+        while line := self.file.readline():
+            if not line.endswith(b"\n"):
+                self.file.seek(-len(line), 1)
+                return
+            event = msgspec.json.decode(line, type=_Event)
+            if event.done is not None and (change := event.done.metadata.change()):
+                self.changes.append(change)
+                self.report(change)
+            if event.diagnostic is not None and event.diagnostic.severity == "error":
+                self.failures.append(event.diagnostic.message.strip())
+
+    def errors(self) -> str:
+        """Return every error once; that the program ended because of it says nothing more."""
+        self.drain()
+        return "\n".join(dict.fromkeys(each for each in self.failures if PROGRAM_ENDED not in each))

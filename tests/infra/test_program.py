@@ -219,7 +219,7 @@ def test_what_stands_around_the_services_comes_from_the_stack_file(declare: Decl
     assert phases["http_request_cache_settings"][0]["actionParameters"]["edgeTtl"]["default"] == 3600
     kept = {each.inputs["bucketName"]: each.inputs["rules"] for each in declared.of("R2BucketLifecycle")}
     ages = [rule["deleteObjectsTransition"]["condition"]["maxAge"] for rule in kept["ems-backups"]]
-    assert ages == [35 * 86400, 90 * 86400, 400 * 86400]
+    assert ages == [35 * 86400, 400 * 86400, 90 * 86400]  # sorted by prefix
     told = {each.inputs["alertType"]: each.inputs for each in declared.of("NotificationPolicy")}
     filters = told["health_check_status_notification"]["filters"]
     assert (filters["statuses"], len(filters["healthCheckIds"])) == (["Unhealthy"], 1)

@@ -67,10 +67,16 @@ with open(sys.argv[sys.argv.index("--event-log") + 1], "w") as log:
         urn = "urn:pulumi:prod::ems-ops::" + type_ + "::" + op
         done = {"metadata": {"op": op, "urn": urn, "type": type_, **states}}
         log.write(json.dumps({"sequence": 1, "resOutputsEvent": done}) + "\\n")
-        log.write(json.dumps({"sequence": 2, "diagnosticEvent": {"message": "m"}}) + "\\n")
+        log.write(json.dumps({"sequence": 2, "diagnosticEvent": {"severity": "debug", "message": "m"}}) + "\\n")
+    if os.environ.get("BREAK") == "told":
+        wrong = ("error", "token TOKEN is wrong\\n")
+        for severity, message in (("warning", "old"), wrong, wrong):
+            log.write(json.dumps({"diagnosticEvent": {"severity": severity, "message": message}}) + "\\n")
+        ended = "an unhandled error occurred: program exited with non-zero exit code: 1"
+        log.write(json.dumps({"diagnosticEvent": {"severity": "error", "message": ended}}) + "\\n")
 print("Updating")
 if os.environ.get("BREAK"):
-    print("error: update failed")
+    print("error: " + os.environ["BREAK"])
     sys.exit(255)
 """
 
@@ -86,7 +92,9 @@ def by_cli(folder: Path, **environment: str) -> Pulumi:
     programs = folder / "bin"
     programs.mkdir()
     cli = programs / "pulumi"
-    cli.write_text(CLI.replace("INTERPRETER", sys.executable).replace("OUTPUTS", json.dumps(OUTPUTS)))
+    cli.write_text(
+        CLI.replace("INTERPRETER", sys.executable).replace("OUTPUTS", json.dumps(OUTPUTS)).replace("TOKEN", SECRET)
+    )
     cli.chmod(0o755)
     environment = {"PATH": str(programs), "SEEN": str(folder / "seen"), **environment}
     return Pulumi("prod", folder / "Pulumi.prod.yaml", folder, environment, None, str)
@@ -141,7 +149,21 @@ def test_a_failed_update_is_told_by_the_clis_prose(tmp_path: Path) -> None:
     with pytest.raises(
         ActError, match=r"pulumi up --yes --skip-preview: expected exit 0, got 255: Updating\nerror: update failed"
     ):
-        by_cli(tmp_path, BREAK="1").up()
+        by_cli(tmp_path, BREAK="update failed").up()
+
+
+def test_a_failure_of_the_program_is_told_by_its_errors_alone(tmp_path: Path) -> None:
+    """Neither progress nor warnings of the CLI are in the message, and each error is there once, redacted."""
+    pulumi = replace(by_cli(tmp_path, BREAK="told"), redact=Redactor([SECRET]))
+    with pytest.raises(CheckError, match=r"preview --stack prod: expected exit 0, got 255: token ●●● is wrong$"):
+        pulumi.preview()
+
+
+def test_a_stack_that_the_backend_lacks_is_made_next(tmp_path: Path) -> None:
+    """The next command is not the same one again."""
+    with pytest.raises(CheckError, match="no stack named 'prod' found") as raised:
+        by_cli(tmp_path, BREAK="no stack named 'prod' found").preview()
+    assert raised.value.next_command == "pulumi stack init prod"
 
 
 def test_without_the_cli_it_says_how_to_get_it(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def limits(requests: int) -> dict[str, Any]:
     return {**Z, "description": "d", "kind": "zone", "name": "rate limit", "phase": "http_ratelimit", "rules": [rule]}
 
 
-def health(interval: int) -> dict[str, Any]:
+def health(interval: float) -> dict[str, Any]:
     """Return the recorded health check with this interval in seconds."""
     path = {"path": "/api/health"}
     return {**Z, "name": "api", "address": "api.example.com", "type": "HTTPS", "interval": interval, "httpConfig": path}
@@ -206,6 +206,13 @@ def test_creations_are_as_recorded(recorder: tuple[Recorder, Cloudflare], kind: 
     api, provider = recorder
     provider.create(wanted(kind, inputs), Pending({}, ""), set())
     assert [_as_recorded(call) for call in api.calls] == api.calls
+
+
+def test_whole_numbers_are_sent_as_integers(recorder: tuple[Recorder, Cloudflare]) -> None:
+    """The program's numbers arrive as floats, and the real provider sends none of them so."""
+    api, provider = recorder
+    provider.create(wanted("Healthcheck", health(60.0)), Pending({}, ""), set())
+    assert '"interval": 60,' in json.dumps([call["body"] for call in api.calls])
 
 
 CHANGED: Final[list[tuple[str, dict[str, Any], dict[str, Any]]]] = [

@@ -47,7 +47,7 @@ class Wire:
         for tried in range(1, TRIES + 1):
             wait = min(FIRST_PAUSE * 2 ** (tried - 1), LONGEST_PAUSE)
             try:
-                response = self._http.request(method, path, json=body, params=query)
+                response = self._http.request(method, path, json=_whole(body), params=query)
             except httpx.TransportError as error:
                 failure: ApplyError = AnswerLostError(f"{where}: {error or type(error).__name__}")
             else:
@@ -79,6 +79,15 @@ class Wire:
             seen.update(str(row.get("id", row)) for row in new)
             yield from new
             page += 1
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Return a body as the provider sends it: Pulumi's numbers are all floats, the API's are mostly integers."""
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rows(result: object) -> list[dict[str, Any]]:
