@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runbooks.clients.pages import Pages
-from runbooks.clients.zone.records import Zone
 from runbooks.engine.step import Book, Step
-from runbooks.steps.cloudflare.records import zone_of
 from runbooks.steps.pins import read_pins, unpin_release
 from runbooks.steps.releases import note_unpinned
 from runbooks.steps.rollback.api import ApiRollback, Facts
 from runbooks.steps.rollback.asked import NAME, Arguments, Asked
 from runbooks.steps.rollback.outage import telling
-from runbooks.steps.rollback.web import WebRollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,10 +62,15 @@ def _way(asked: Asked, cloudflare: Cloudflare, edge: Edge) -> Any:  # noqa: ANN4
     stack = asked.settings.stack
     match asked.arguments.service:
         case "web":
+            from runbooks.clients.pages import Pages  # noqa: PLC0415 - the API's way back starts without the site's
+            from runbooks.clients.zone.records import Zone  # noqa: PLC0415 - as above
+            from runbooks.steps.rollback.web import WebRollback  # noqa: PLC0415 - as above
+
             pages = Pages(cloudflare.transport, cloudflare.account)
             return WebRollback(asked, pages, Zone(cloudflare.transport, cloudflare.account, stack.zone), edge)
         case "dns":
             from runbooks.clients.zone.resolver import Resolver  # noqa: PLC0415 - only who asks for names loads DNS
+            from runbooks.steps.cloudflare.records import zone_of  # noqa: PLC0415 - as above
             from runbooks.steps.rollback.dns import DnsRollback  # noqa: PLC0415 - as above
 
             return DnsRollback(asked, *zone_of(cloudflare, stack), Resolver(stack.zone, stack.endpoints.resolver))

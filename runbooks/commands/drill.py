@@ -43,7 +43,7 @@ def drill(
     Changes nothing but a twin of its own on free ports, which is gone afterwards; the evidence stays in the ops home.
     `rehearsal` breaks nothing and needs no twin: `invoke drill rehearsal --stack prod` restores production's newest own
     backup on this machine and compares it; only the proof is written.
-    Exit 0 only when every drill is proven. Costs: about half a minute, with --all a minute;
+    Exit 0 only when every drill is proven. Costs: about half a minute, with --all two minutes;
     the first time the engines are fetched.
     """
 
