@@ -12,7 +12,7 @@ import sys
 
 NAMES = (
     *("twin_start", "drill", "list", "step_overhead", "kill_sweep", "signal_sweep", "fault_matrix", "digest"),
-    *("backup", "restore_dump", "detection", "rollback", "edge", "pitr_fuzz"),
+    *("backup", "restore_dump", "detection", "rollback", "edge", "pitr_fuzz", "restore_archive"),
 )
 ELSEWHERE = {"list": "menu", "rollback": "traffic.rollback", "edge": "traffic.edge"}
 
