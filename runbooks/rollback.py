@@ -99,6 +99,8 @@ class Unpinning:
             gather=self.gather,
             steps=self.steps,
             summary=lambda _: f"{service}: let the next deploy send users to what the repository holds again",
+            # Pulumi's state never learnt of the rollback: with nothing else to change, `pulumi up` moves nothing.
+            shows=lambda _: (f"To move it now: {self.asked.command('deploy')}",),
         )
 
     def gather(self) -> Pinned:

@@ -217,7 +217,9 @@ def test_unpin_lets_the_next_deploy_go(desk: Desk) -> None:
     desk.release(good=False)
     roll_back(desk)
     writes = len(desk.stand_in.writes)
-    assert roll_back(desk, unpin=True).exit is Exit.DONE
+    unpinned = roll_back(desk, unpin=True)
+    assert unpinned.exit is Exit.DONE
+    assert unpinned.plan.shows[0].startswith("To move it now: invoke deploy --stack ")
     assert read_pins(desk.settings.file) == {}
     assert (desk.stand_in.live, len(desk.stand_in.writes)) == (good, writes)
     assert roll_back(desk, unpin=True).status == "already so"
