@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from runbooks.clients.postgres import Postgres
 from tests.runbooks.desk import Desk, opened
 from tests.runbooks.plane import Plane, at_the_plane
 from tests.runbooks.stand_in import StandIn, serving
+from tests.runbooks.steps.hazards.product import GONE
 from tests.twin.running import running
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ def plane(root: Path, tmp_path: Path) -> Iterator[Plane]:
     """Give an operator's desk at a twin's control plane, with a site and a zone."""
     with at_the_plane(root, tmp_path) as plane:
         yield plane
+
+
+@pytest.fixture
+def nothing_left(database: Postgres) -> Iterator[None]:
+    """Take a product's tables away after the test: the database is everybody's."""
+    yield
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(GONE)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.twin
+@pytest.mark.usefixtures("nothing_left")
 def test_what_is_held_leaves_once(desk: Desk, database: Postgres) -> None:
     """The plan says how much, the run lets it go, a second run has nothing to do."""
     product = Product(database, desk.home)

@@ -258,7 +258,7 @@ def test_every_entry_is_exercised() -> None:
 
 
 @pytest.mark.twin
-@pytest.mark.usefixtures("another_session")
+@pytest.mark.usefixtures("another_session", "nothing_left")
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_lost_answer_is_found(desk: Desk, database: Postgres, name: str) -> None:
     """The act is done, its answer never comes: the run ends well and the act was not done twice."""

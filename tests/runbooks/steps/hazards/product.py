@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Step
 
+GONE: Final = "drop schema if exists shop, cron, net cascade;"
 TABLES: Final = """
-drop schema if exists shop, cron, net cascade;
 create schema shop; create schema cron; create schema net;
 create table shop.people (id bigint, name text);
 create table shop.logins (token text);
@@ -83,7 +83,7 @@ class Product:
 
     def __post_init__(self) -> None:
         """Make the tables."""
-        self.sql(TABLES)
+        self.sql(GONE + TABLES)
 
     def sql(self, statement: str) -> Any:  # noqa: ANN401 - one value of any type
         """Run a statement and return its first value."""

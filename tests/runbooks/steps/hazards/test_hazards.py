@@ -23,9 +23,11 @@ from runbooks.steps.hazards.logins import end_logins
 from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs, release_outgoing
 from runbooks.steps.lines import add_line
 from tests.runbooks.desk import now
-from tests.runbooks.steps.hazards.product import KINDS, MAILS, Log, Product
+from tests.runbooks.steps.hazards.product import GONE, KINDS, MAILS, Log, Product
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runbooks.clients.postgres import Postgres
     from tests.runbooks.desk import Desk
 
@@ -44,9 +46,11 @@ def done(step: Step, run: str = "r1") -> Sight:
 
 
 @pytest.fixture
-def product(database: Postgres, tmp_path: Path) -> Product:
+def product(database: Postgres, tmp_path: Path) -> Iterator[Product]:
     """Give the tables of a product."""
-    return Product(database, Folder(tmp_path))
+    made = Product(database, Folder(tmp_path))
+    yield made
+    made.sql(GONE)
 
 
 def erased(subject: str, at: datetime, kind: str = "person") -> Erased:
