@@ -133,7 +133,7 @@ class Terminal:
         """Show units done of units in all."""
         line = self._line(step)
         line.units = (done, total)
-        if not self._live and time.monotonic() - self._last_progress >= PROGRESS_EVERY:
+        if total and not self._live and time.monotonic() - self._last_progress >= PROGRESS_EVERY:
             self._last_progress = time.monotonic()
             self._print(f"      {line.title}: {amount(done, total)}")
 

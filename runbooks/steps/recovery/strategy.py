@@ -143,10 +143,10 @@ def choose(asked: str, ways: Sequence[Strategy], *, project: str, retry: str) ->
         return way, reached, why + instead.rstrip(".")
     if len(reasons) == 1 or all(str(error) == str(reasons[0][1]) for _, error in reasons):
         raise reasons[0][1]
-    said = " ".join(f"{way.name}: {error}" for way, error in reasons)
+    said = "".join(f"\n{way.name}: {error}" for way, error in reasons)
     first = next((error for _, error in reasons if error.next_command), None)
     dashboard = f"open https://supabase.com/dashboard/project/{project}"
-    message = f"Nothing here can reach that point. {said} What exists: {_exists(ways)}."
+    message = f"Nothing here can reach that point.{said}\nWhat exists: {_exists(ways)}."
     raise Refused(message, next_command=(first.next_command if first else None) or dashboard)
 
 

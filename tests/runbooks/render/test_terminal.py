@@ -85,6 +85,7 @@ def test_steps_are_lines_where_there_is_no_terminal() -> None:
     terminal = Terminal(out, environ={})
     terminal.plan(a_plan())
     terminal.step_started(a_step(), 1, 2)
+    terminal.progress(a_step(), 0, 0)  # not known yet: nothing to say
     terminal.progress(a_step(), 1, 3)
     terminal.step_finished(a_step(), "held", 0.42, {"rows": 31, "why": "", "more": {"not": "shown"}})
     terminal.closed(ended(Status.FAILED, seconds=61.0, text="the provider said no"))
