@@ -182,11 +182,7 @@ class Console:
         if name not in SHELF:
             message = f"book {name}: expected one of {', '.join(sorted(SHELF))}."
             raise Refused(message, next_command="invoke --list")
-        try:
-            book = SHELF[name](self, arguments)
-        except msgspec.ValidationError as error:
-            message = f"{name}: {error}."
-            raise Refused(message, next_command=f"invoke --help {name}") from None
+        book = SHELF[name](self, arguments)
         book = with_manual(
             book,
             [

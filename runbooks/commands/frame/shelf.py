@@ -5,11 +5,13 @@ A book is imported when it is opened: an operator who rolls back does not wait f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from runbooks.commands.frame.homes import open_catalog
+from runbooks.model.errors import Refused
 from runbooks.model.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
     from runbooks.engine.step import Book
 
 Maker: TypeAlias = "Callable[[Console, Mapping[str, Any]], Book[Any]]"
+ShapeT = TypeVar("ShapeT")
+
+
+def typed(arguments: Mapping[str, Any], shape: type[ShapeT], *, task: str) -> ShapeT:
+    """Return what was typed for this task as its book's arguments. Raises Refused: which flag, expected, got."""
+    try:
+        return msgspec.convert(arguments, shape)
+    except msgspec.ValidationError as error:
+        flag = re.search(r"`\$\.(\w+)`", str(error))
+        choices = get_args(get_type_hints(shape).get(flag[1])) if flag else ()
+        if flag is None or not choices:
+            message = f"{error}."
+        else:
+            name, expected = flag[1].replace("_", "-"), ", ".join(map(str, choices))
+            message = f"--{name}={arguments[flag[1]]}: expected one of {expected}."
+        raise Refused(message, next_command=f"invoke --help {task}") from None
 
 
 def _backup(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
@@ -34,7 +52,7 @@ def _verify(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.settings,
         open_catalog(console.settings),
         home=console.runner.home,
-        arguments=msgspec.convert(arguments, backup_verify.Arguments),
+        arguments=typed(arguments, backup_verify.Arguments, task="backup.verify"),
         environment={name: value for name, value in console.environ.items() if name not in VARIABLES},
         clock=console.clock,
     )
@@ -57,7 +75,7 @@ def _deploy(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.edge,
         console.pulumi,
         home=console.runner.home,
-        arguments=msgspec.convert(arguments, deploy.Arguments),
+        arguments=typed(arguments, deploy.Arguments, task="deploy"),
         clock=console.clock,
     )
 
@@ -70,7 +88,7 @@ def _rollback(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.cloudflare,
         console.edge,
         home=console.runner.home,
-        arguments=msgspec.convert(arguments, rollback.Arguments),
+        arguments=typed(arguments, rollback.Arguments, task="rollback"),
         clock=console.clock,
     )
 
@@ -86,7 +104,7 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
         console.programs,
         catalog=lambda: open_catalog(console.settings),
         home=console.runner.home,
-        arguments=msgspec.convert(arguments, restore.Arguments),
+        arguments=typed(arguments, restore.Arguments, task="restore"),
         clock=console.clock,
     )
 
@@ -94,7 +112,7 @@ def _restore(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 def _secrets(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import worker_secrets
 
-    msgspec.convert(arguments, worker_secrets.Arguments)
+    typed(arguments, worker_secrets.Arguments, task="deploy.secrets")
     return worker_secrets.book(
         console.settings, console.cloudflare, console.edge, home=console.runner.home, clock=console.clock
     )
