@@ -13,6 +13,7 @@ from runbooks.engine.step import Effect
 
 if TYPE_CHECKING:
     from runbooks.drills.rig.detect import Look
+    from runbooks.drills.rig.site import Site
     from runbooks.drills.rig.stage import Stage
     from runbooks.engine.runner import Outcome
 
@@ -32,8 +33,12 @@ def just_before(changed: datetime | None, *, good: Look, noticed: datetime) -> t
 
 def go_back(stage: Stage, point: datetime, *, point_from: str, why: str, drill: str) -> Repaired:
     """Run the restore book with this point."""
-    site = stage.site
-    arguments = restore.Arguments(point=f"{point:%Y-%m-%dT%H:%M:%SZ}")
+    outcome = restored(stage, stage.site, restore.Arguments(point=f"{point:%Y-%m-%dT%H:%M:%SZ}"), why=why, drill=drill)
+    return Repaired(outcome=outcome, point=point, back=back_at(outcome), point_from=point_from)
+
+
+def restored(stage: Stage, site: Site, arguments: restore.Arguments, *, why: str, drill: str) -> Outcome:
+    """Restore this site by the real book, and measure it."""
     book = restore.book(
         site.settings,
         site.cloudflare,
@@ -46,8 +51,7 @@ def go_back(stage: Stage, point: datetime, *, point_from: str, why: str, drill: 
         clock=utc_now,
     )
     with stage.phases.measured(f"{drill}: restore"):
-        outcome = site.run(book, arguments, reason=f"drill {drill}: {why}")
-    return Repaired(outcome=outcome, point=point, back=back_at(outcome), point_from=point_from)
+        return site.run(book, arguments, reason=f"drill {drill}: {why}")
 
 
 def back_at(outcome: Outcome) -> datetime | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from runbooks import backup, restore
+from runbooks.drills.rig.going_back import restored
 from runbooks.drills.rig.scenario import Repaired
 from runbooks.drills.rig.site import utc_now
 from runbooks.engine.record.entry import Kind, read
@@ -37,19 +38,7 @@ def back_up(site: Site) -> str:
 def restore_from(stage: Stage, site: Site, *, strategy: str, why: str, drill: str) -> Repaired:
     """Go back to this moment by the restore book: its newest good backup is where the data goes back to."""
     arguments = restore.Arguments(point=f"{utc_now():%Y-%m-%dT%H:%M:%SZ}", strategy=strategy)
-    book = restore.book(
-        site.settings,
-        site.cloudflare,
-        site.edge,
-        site.supabase,
-        site.programs,
-        catalog=site.catalog,
-        home=site.runner.home,
-        arguments=arguments,
-        clock=utc_now,
-    )
-    with stage.phases.measured(f"{drill}: restore"):
-        outcome = site.run(book, arguments, reason=f"drill {drill}: {why}")
+    outcome = restored(stage, site, arguments, why=why, drill=drill)
     reached = outcome.plan.facts["reached"]
     return Repaired(
         outcome=outcome,
