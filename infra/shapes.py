@@ -15,7 +15,11 @@ Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
 Seconds = Annotated[float, Meta(gt=0)]
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """An Ed25519 or X25519 public key in base64."""
-BookName = Literal["deploy", "restore", "rollback"]
+BOOKS: Final = (
+    "backup", "backup.prune", "backup.verify", "deploy", "deploy.secrets", "restore", "restore.finish",
+    "restore.release", "rollback",
+)  # fmt: skip
+"""The books that run under a journal, each by the command that begins it."""
 Port = Annotated[int, Meta(ge=0, le=65535)]
 BindingName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 BucketName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
@@ -191,6 +195,37 @@ class Archive(Frozen, frozen=True):
     stop: Arguments
     start: Arguments
     programs: str | None = None
+
+
+class Approvals(Frozen, frozen=True):
+    """The books that a second person must approve before their first effect, and how long an approval counts."""
+
+    books: tuple[str, ...] = ()
+    expires_minutes: Annotated[float, Meta(gt=0)] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a book that there is none of."""
+        for book in self.books:
+            _refuse_unknown(book)
+
+
+class Manual(Frozen, frozen=True):
+    """What people do by hand: `evidence` asks for what shows it; before the book's first effect, or after its end."""
+
+    book: str
+    title: str
+    evidence: str
+    when: Literal["first", "last"] = "first"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a book that there is none of."""
+        _refuse_unknown(self.book)
+
+
+def _refuse_unknown(book: str) -> None:
+    if book not in BOOKS:
+        message = f"expected a book, one of {', '.join(BOOKS)}, got {book}"
+        raise ValueError(message)
 
 
 class Pin(Frozen, frozen=True, omit_defaults=True):

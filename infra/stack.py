@@ -14,17 +14,18 @@ from msgspec import Meta, field, json
 from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
 from infra.shapes import (
     Alerts,
+    Approvals,
     Archive,
     Arguments,
     Backups,
     BindingName,
-    BookName,
     Bucket,
     BucketName,
     Frozen,
     Hazards,
     HostName,
     Logpush,
+    Manual,
     Name,
     Pin,
     Protection,
@@ -227,22 +228,6 @@ class Release(Frozen, frozen=True):
         if self.traffic[-1:] != (100,) or list(self.traffic) != sorted(set(self.traffic)):
             message = f"expected stages that grow and end with 100, got {list(self.traffic)}"
             raise ValueError(message)
-
-
-class Approvals(Frozen, frozen=True):
-    """The books that a second person must approve before their first effect, and how long an approval counts."""
-
-    books: tuple[BookName, ...] = ()
-    expires_minutes: Annotated[float, Meta(gt=0)] = 30.0
-
-
-class Manual(Frozen, frozen=True):
-    """What people do by hand: `evidence` asks for what shows it; before the book's first effect, or after its end."""
-
-    book: BookName
-    title: str
-    evidence: str
-    when: Literal["first", "last"] = "first"
 
 
 class Stack(Frozen, frozen=True):

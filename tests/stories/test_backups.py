@@ -131,6 +131,24 @@ def test_a_killed_backup_is_none_and_can_be_finished(operator: Operator) -> None
     assert [path.name for path in Path(found["where"]).iterdir()] == [found["backups"][0]["id"]]
 
 
+def test_a_book_with_a_dot_waits_for_people_too(operator: Operator) -> None:
+    """Named by its command in the stack file, a book waits for a second person, and asks what is done by hand."""
+    operator.edit("ems-ops:approvals", books=["backup", "backup.verify"])
+    told = operator.stack_file.read_text("utf-8")
+    by_hand = [{"book": "backup.verify", "title": "note the proof", "evidence": "its number", "when": "last"}]
+    operator.stack_file.write_text(f"{told.rstrip()}\n  ems-ops:manual: {json.dumps(by_hand)}\n", "utf-8")
+    for command in ("backup", "backup.verify"):
+        waits = operator.consents(command)
+        assert (waits.code, waits.document["status"]) == (3, "paused"), waits.text
+        assert "first: invoke runs.approve --run" in waits.document["text"]
+        assert operator.types("runs.approve", "--as=somebody else").code == 0
+        goes_on = operator.consents("runs.resume")
+    assert (goes_on.code, "note the proof: nobody has answered" in goes_on.document["text"]) == (3, True)
+    assert operator.types("runs.answer", goes_on.document["run"], "17").code == 0
+    done = operator.consents("runs.resume")
+    assert (done.code, done.document["results"]["manual-1-note-the-proof"]["text"]) == (0, "17"), done.text
+
+
 def test_rows_that_a_dump_would_miss_are_refused(operator: Operator) -> None:
     """A role that may not read all is refused before anything is begun, with the tables and what an owner runs."""
     address = operator.addresses.database_url

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from runbooks.commands.frame.homes import open_home, signer_of
-from runbooks.commands.frame.shelf import SHELF
+from runbooks.commands.frame.shelf import SHELF, typed_as
 from runbooks.engine.asking import approved
 from runbooks.engine.manual import Answers, Ask, with_manual
 from runbooks.engine.redaction import Redactor
@@ -188,14 +188,14 @@ class Console:
             [
                 Ask(one.title, one.evidence, one.when == "last")
                 for one in self.settings.stack.manual
-                if one.book == name
+                if one.book == typed_as(name)
             ],
             answers=Answers(self.runner.home, by=account(), clock=self.clock),
             ask=self.show.question if self.interactive else None,
             command=f"invoke runs.answer {{run}} ANSWER --stack {shlex.quote(self.settings.argument)}",
         )
         approvals = self.settings.stack.approvals
-        if name not in approvals.books:
+        if typed_as(name) not in approvals.books:
             return book
         return approved(
             book,

@@ -142,3 +142,8 @@ SHELF: Final[Mapping[str, Maker]] = {
     "rollback": _rollback,
     "secrets": _secrets,
 }
+
+
+def typed_as(book: str) -> str:
+    """Return the command that begins a book, by which a stack file names it: `backup-prune` is `backup.prune`."""
+    return "deploy.secrets" if book == "secrets" else book.replace("-", ".")

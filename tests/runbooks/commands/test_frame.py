@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.shapes import BOOKS
 from runbooks.commands.frame import Flags
 from runbooks.commands.frame.console import Console, report
+from runbooks.commands.frame.shelf import SHELF, typed_as
 from runbooks.model.errors import ActError, Exit, Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -161,3 +163,18 @@ def test_where_nobody_answered_the_same_is_typed_again(capsys: pytest.CaptureFix
     """Reading got no answer and nothing was done: the next command is this one."""
     assert report(Unreachable("GET /versions: no answer."), None, as_json=False) == 1
     assert capsys.readouterr().err == f"GET /versions: no answer.\nNext:\ninvoke {shlex.join(sys.argv[1:])}\n"
+
+
+def test_every_book_can_be_named_in_a_stack_file() -> None:
+    """What runs under a journal can be held for a second person or for what people do by hand, and nothing else."""
+    assert sorted(typed_as(book) for book in SHELF) == sorted(BOOKS)
+
+
+def test_a_book_is_named_by_its_command(root: Path, stack_file: Path) -> None:
+    """A name that is none is refused with those that there are, before anything is looked at."""
+    text = stack_file.read_text("utf-8")
+    stack_file.write_text(text.replace("approvals: {books: []", "approvals: {books: [restore-finish]"), "utf-8")
+    done = types(root, "runs", f"--stack={stack_file}")
+    assert done.returncode == 2
+    assert "ems-ops:approvals is not right: expected a book, one of backup, backup.prune, backup.verify" in done.stderr
+    assert "rollback, got restore-finish." in done.stderr
