@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 POLL = 0.02  # seconds between two looks at a recovery
 SETTINGS = (
-    "effective_cache_size logical_decoding_work_mem maintenance_work_mem track_activity_query_size max_connections "
+    "effective_cache_size logical_decoding_work_mem cron.log_statement log_autovacuum_min_duration log_checkpoints "
+    "log_connections log_disconnections log_duration log_lock_waits log_recovery_conflict_waits "
+    "log_replication_commands log_startup_progress_interval log_temp_files "
+    "maintenance_work_mem track_activity_query_size max_connections "
     "max_locks_per_transaction max_parallel_maintenance_workers max_parallel_workers max_parallel_workers_per_gather "
     "max_replication_slots max_slot_wal_keep_size max_standby_archive_delay max_standby_streaming_delay max_wal_size "
     "max_wal_senders max_worker_processes session_replication_role shared_buffers statement_timeout "
