@@ -89,7 +89,9 @@ class Cli:
             profile.write_text(PROFILE.format(address=self.twin.line["supabase"]), "utf-8")
         return subprocess.run(
             [
-                *(self.program, *words, "--profile", profile, "--output", "json", "--experimental", "--yes"),
+                self.program,
+                *words,
+                *("--profile", str(profile), "--output", "json", "--experimental", "--yes"),
                 *(() if words[:2] == EVERY_PROJECT else ("--project-ref", self.project)),
             ],
             cwd=self.home,
