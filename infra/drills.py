@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from infra.shapes import Frozen, Port, UrlPath
+from infra.shapes import Frozen, Port, TableName, UrlPath
 
 
 class Workload(Frozen, frozen=True):
@@ -16,7 +16,7 @@ class Workload(Frozen, frozen=True):
     """
 
     path: UrlPath
-    table: str
+    table: TableName
     key: str
     per_second: Annotated[float, Meta(gt=0, le=200)]
     body: dict[str, str]

@@ -29,7 +29,11 @@ Arguments = tuple[str, ...]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
 SUBJECT: Final = ":'subject'"
 """What stands in the SQL for the key of whoever is erased, as psql writes a variable that it quotes."""
-TableName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
+_NAME = r'([^\W\d][\w$]*|"([^"]|"")+")'
+TableName = Annotated[str, Meta(pattern=rf"^({_NAME}\.)?{_NAME}$")]
+"""A table's name as in SQL: in double quotes where there are capitals or other signs."""
+FullTableName = Annotated[str, Meta(pattern=rf"^{_NAME}\.{_NAME}$")]
+"""The same with its schema."""
 Sql = Annotated[str, Meta(min_length=1)]
 
 
@@ -177,7 +181,7 @@ class Hazards(Frozen, frozen=True):
     """
 
     erasures: dict[Name, Erasure] = field(default_factory=dict)
-    sessions: tuple[TableName, ...] = ()
+    sessions: tuple[FullTableName, ...] = ()
     outgoing: tuple[Outgoing, ...] = ()
 
 

@@ -31,6 +31,7 @@ from infra.shapes import (
     Protection,
     PublicKey,
     Seconds,
+    TableName,
     Url,
     UrlPath,
 )
@@ -141,7 +142,7 @@ class Record(Frozen, frozen=True):
 class Heartbeat(Frozen, frozen=True):
     """The row that the application writes on schedule: proves that nothing later than the point came back."""
 
-    table: str
+    table: TableName
     column: str
     interval_seconds: Seconds
 
@@ -164,7 +165,7 @@ class Migrations(Frozen, frozen=True):
     it restarts on a version that fits.
     """
 
-    table: str
+    table: TableName
     column: str
     at: str | None = None
     needs: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{0,80}$")] = ""

@@ -5,6 +5,7 @@ A plan's door never opens a writable session. Errors are told apart by one quest
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from runbooks.model.reconciliation import Write
 
 
-__all__ = ["OURS", "Postgres", "Session", "sql"]  # `sql` composes statements: the driver itself stays behind this door
+__all__ = ["OURS", "Postgres", "Session", "identifier", "sql"]
+# `sql` composes statements: the driver itself stays behind this door
 
 OURS: Final = "ems-ops"
 """The application name of every session of ours: what is not ours is told by it."""
+
+PARTS: Final = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+"""The parts of a name in SQL: quoted, or plain."""
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -131,10 +136,12 @@ class Postgres:
             connection = psycopg.connect(address, password=password, autocommit=True, client_encoding="UTF8")
         with _explained(self.where), connection:  # the end of the session may fail as well
             limit = int(self.statement_seconds * 1000)
-            # set after connecting: a pooler may drop what the startup packet asks for
+            # set after connecting: a pooler may drop what the startup packet asks for; a role or a database may have
+            # its own idea of how a date is written, which the driver does not read
             connection.execute(
                 "select set_config('default_transaction_read_only', 'on', false),"
                 " set_config('row_security', 'off', false), set_config('timezone', 'UTC', false),"
+                " set_config('datestyle', 'ISO', false), set_config('intervalstyle', 'postgres', false),"
                 " set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
                 (str(limit), str(limit)),
             )
@@ -166,7 +173,8 @@ class Session:
         """Return every row of a statement. Raises Unreachable when asking again may help, CheckError otherwise."""
         with _explained(self.where):
             # None: a percent sign in a statement without parameters is just that
-            return self.connection.execute(query, parameters or None).fetchall()
+            asked = _doubled(query) if parameters else query
+            return self.connection.execute(asked, parameters or None).fetchall()
 
     def run(self, command: LiteralString | sql.Composed) -> None:
         """Run a command that returns no rows. Raises as `rows` does."""
@@ -203,6 +211,27 @@ class Session:
         """Run what may fail without losing the transaction: a savepoint that is rolled back then."""
         with self.connection.transaction():
             yield
+
+
+def identifier(table: str) -> sql.Identifier:
+    """Return the name of a table that the stack file writes as in SQL: in double quotes where it needs them."""
+    parts = (part[1:-1].replace('""', '"') if part[:1] == '"' else part.lower() for part in PARTS.findall(table))
+    return sql.Identifier(*parts)
+
+
+def _doubled(query: LiteralString | sql.Composed) -> LiteralString | sql.Composed:
+    """Return a statement in which a percent sign of a name or a value begins no parameter."""
+    return _within(query) if isinstance(query, sql.Composed) else query
+
+
+def _within(query: sql.Composed) -> sql.Composed:
+    parts: list[sql.Composable] = []
+    for part in query:
+        if isinstance(part, sql.Identifier | sql.Literal):
+            parts.append(sql.SQL(part.as_string(None).replace("%", "%%")))
+        else:
+            parts.append(_within(part) if isinstance(part, sql.Composed) else part)
+    return sql.Composed(parts)
 
 
 @contextmanager

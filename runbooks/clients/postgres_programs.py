@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres
 
 SYSTEM_FOLDERS: Final = "/usr/lib/postgresql/*/bin"  # where Debian keeps one folder a major version
+AFRESH: Final = "set session authorization default; reset role; reset all"
 LONGEST: Final = 3600.0  # seconds for one program
 LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
 JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
@@ -44,18 +45,22 @@ class Programs:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def run_script(self, script: Path) -> None:
-        """Load an SQL file by psql: in one transaction, stopping at the first error.
+    def run_script(self, *scripts: Path) -> None:
+        """Load SQL files by psql, one after the other: in one transaction, stopping at the first error.
 
-        Raises ActError with the server's words; nothing of the file holds then, unless it commits by itself.
+        Raises ActError with the server's words; nothing of the files holds then, unless one commits by itself.
         """
         arguments = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"]
-        self._run("psql", [*arguments, f"--file={script}"], what=f"loading {script.name}")
+        names = " and ".join(script.name for script in scripts)
+        for script in scripts:  # each begins as in a session of its own: pg_dump's empty the search path
+            arguments += [f"--command={AFRESH}", f"--file={script}"]
+        self._run("psql", arguments, what=f"loading {names}")
 
-    def run_stream(self, arguments: Sequence[str]) -> None:
-        """Load the SQL that a command prints; `python` as its first word means the interpreter that runs us.
+    def run_stream(self, arguments: Sequence[str], *, after: tuple[Path, ...] = ()) -> None:
+        """Load the SQL that a command prints, in one transaction with the files that come before it.
 
-        All of it is there before the first statement runs: half a stream must not be committed as a whole.
+        `python` as its first word means the interpreter that runs us. All of it is there before the first statement
+        runs: half a stream must not be committed as a whole.
         """
         words = [sys.executable if arguments[0] == "python" else arguments[0], *arguments[1:]]
         with tempfile.TemporaryDirectory(prefix="ems-ops-") as folder, tempfile.TemporaryFile() as stderr:
@@ -70,7 +75,7 @@ class Programs:
             if code:
                 message = f"{' '.join(arguments)}: expected SQL and exit 0, got exit {code}: {child.tail(stderr)}"
                 raise ActError(message)
-            self.run_script(script)
+            self.run_script(*after, script)
 
     def dump(
         self,

@@ -64,8 +64,7 @@ def fill(console: Console) -> None:
             return
     _tell(console, "Loading schema and data")
     programs = Programs(console.postgres, settings.root, console.environ)
-    programs.run_script(settings.root / database.schema)
-    programs.run_stream(database.seed)
+    programs.run_stream(database.seed, after=(settings.root / database.schema,))
 
 
 def down(console: Console) -> Exit:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from runbooks import rollback
+from runbooks.clients.postgres import identifier, sql
 from runbooks.drills.rig.going_back import go_back, just_before
 from runbooks.drills.rig.scenario import Broken, Repaired
 from runbooks.drills.rig.site import utc_now
@@ -37,14 +38,16 @@ class BadMigration:
         """Run the migration as a deploy of the schema would, and look until users get errors."""
         site = scene.stage.site
         workload = site.settings.stack.drill.workload
-        statement = f"alter table {workload.table} rename column {workload.key} to {workload.key}_renamed"
+        statement = sql.SQL("alter table {} rename column {} to {}").format(
+            identifier(workload.table), sql.Identifier(workload.key), sql.Identifier(f"{workload.key}_renamed")
+        )
         at = utc_now()
         with site.postgres.writing(SPOIL) as session:
             session.run(statement)
         look = scene.watch.until_faulty(NOTICE)
         served = [fault for fault in look.faults if "got 500" in fault] if look else []
         return Broken(
-            trigger=f"a migration ran `{statement}` under the live release",
+            trigger=f"a migration ran `{statement.as_string(None)}` under the live release",
             at=at,
             noticed_at=look.ended if look else None,
             noticed_by=(*served, *(fault for fault in look.faults if fault not in served)) if look else (),

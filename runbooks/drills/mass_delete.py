@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from runbooks.clients.postgres import identifier, sql
 from runbooks.drills.rig.going_back import go_back, just_before
 from runbooks.drills.rig.scenario import Broken, Repaired
 from runbooks.drills.rig.site import utc_now
@@ -33,16 +34,17 @@ class MassDelete:
         """Delete as a careless script does, and look until it is noticed."""
         site = scene.stage.site
         workload = site.settings.stack.drill.workload
-        chosen = f"(select {workload.key} from {workload.table} order by {workload.key} limit "  # noqa: S608 - the stack file's own names
-        half = f"(select count(*) / 2 from {workload.table}))"  # noqa: S608 - see above
-        statement = f"delete from {workload.table} where {workload.key} in {chosen}{half}"  # noqa: S608 - see above
+        statement = sql.SQL(
+            "delete from {table} where {key} in (select {key} from {table} order by {key} limit"
+            " (select count(*) / 2 from {table}))"
+        ).format(key=sql.Identifier(workload.key), table=identifier(workload.table))
         at = utc_now()
         with site.postgres.writing(SPOIL) as session:
             session.run(UNCHECKED)
             session.run(statement)
         look = scene.watch.until_faulty(NOTICE)
         return Broken(
-            trigger=f"somebody ran `{statement}`",
+            trigger=f"somebody ran `{statement.as_string(None)}`",
             at=at,
             noticed_at=look.ended if look else None,
             noticed_by=look.faults if look else (),

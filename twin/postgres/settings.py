@@ -42,6 +42,13 @@ RECOVERY = {
     "hot_standby": "off",  # nobody may read a half-replayed state
 }
 
+# Supabase lets the owner create these (supautils.privileged_extensions); PostgreSQL itself only lets a superuser.
+PRIVILEGED = (
+    "autoinc", "bloom", "dblink", "dict_xsyn", "earthdistance", "insert_username", "moddatetime", "pg_buffercache",
+    "pg_prewarm", "pg_stat_statements", "pg_walinspect", "pgrowlocks", "pgstattuple", "postgres_fdw", "refint",
+    "vector",
+)  # fmt: skip
+
 AUTHENTICATION = "local all all scram-sha-256\nlocal replication all scram-sha-256\n"
 
 
@@ -50,10 +57,19 @@ def write(programs: Programs, data: Path) -> None:
     shims = programs.data / "share"
     shutil.rmtree(shims, ignore_errors=True)
     shutil.copytree(Path(__file__).parent / "extension", shims / "extension")
-    settings = SERVER | {"extension_control_path": f"$system:{shims}"}
+    _trust(programs["postgres"].parents[1] / "share" / "extension", shims / "extension")
+    settings = SERVER | {"extension_control_path": f"{shims}:$system"}
     lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
     for name, text in (("postgresql.conf", "".join(lines)), ("pg_hba.conf", AUTHENTICATION)):
         (data / name).write_text(text, encoding="utf-8")
+
+
+def _trust(system: Path, ours: Path) -> None:
+    """Lay a trusted copy of the privileged extensions before the build's own."""
+    for name in PRIVILEGED:
+        for file in (system / f"{name}.control", *system.glob(f"{name}--*.sql")):
+            text = file.read_text("utf-8")
+            (ours / file.name).write_text(f"{text}trusted = true\n" if file.suffix == ".control" else text, "utf-8")
 
 
 def _quoted(value: str) -> str:

@@ -1,12 +1,10 @@
-"""Take pictures of tables: fingerprints of every row, the rows themselves, counts. Only reads.
-
-Table and column names are the stack file's own, whose SQL runs as it stands there.
-"""
+"""Take pictures of tables: fingerprints of every row, the rows themselves, counts. Only reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runbooks.clients.postgres import identifier, sql
 from runbooks.drills.rig.ledger import Snapshot
 from runbooks.steps.database.server import tables
 
@@ -21,14 +19,14 @@ if TYPE_CHECKING:
 def fingerprints(postgres: Postgres, workload: Workload) -> dict[str, str]:
     """Return a fingerprint of each row of the workload's table by its key."""
     with postgres.reading() as session:
-        query = f"select {workload.key}::text, md5(t::text) from {workload.table} t"  # noqa: S608 - see above
+        query = sql.SQL("select {}::text, md5(t::text) from {} t").format(*_names(workload))
         return dict(session.rows(query))
 
 
 def snapshot(postgres: Postgres, workload: Workload, *, before: Mapping[str, str]) -> Snapshot:
     """Return the workload's table now: every fingerprint, and the content of rows that were not there `before`."""
     with postgres.reading() as session:
-        query = f"select {workload.key}::text, md5(t::text), to_jsonb(t) from {workload.table} t"  # noqa: S608 - see above
+        query = sql.SQL("select {}::text, md5(t::text), to_jsonb(t) from {} t").format(*_names(workload))
         found = session.rows(query)
     rows: dict[str, dict[str, Any]] = {key: row for key, _, row in found if key not in before}
     return Snapshot({key: fingerprint for key, fingerprint, _ in found}, rows)
@@ -37,8 +35,13 @@ def snapshot(postgres: Postgres, workload: Workload, *, before: Mapping[str, str
 def row_counts(postgres: Postgres) -> dict[str, int]:
     """Return how many rows each table has that we may read, all on one snapshot."""
     with postgres.reading() as session:
-        names = [f'"{schema}"."{name}"' for schema, name, readable in tables(session) if readable]
-        return {name.replace('"', ""): int(session.value(f"select count(*) from {name}")) for name in names}  # noqa: S608 - names from the catalog
+        names = [name for *name, readable in tables(session) if readable]
+        count = sql.SQL("select count(*) from {}")
+        return {".".join(name): int(session.value(count.format(sql.Identifier(*name)))) for name in names}
+
+
+def _names(workload: Workload) -> tuple[sql.Identifier, sql.Identifier]:
+    return sql.Identifier(workload.key), identifier(workload.table)
 
 
 def last_change(postgres: Postgres, table: str) -> datetime | None:

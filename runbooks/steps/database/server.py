@@ -118,7 +118,7 @@ def may(session: Session, right: Literal["select", "delete"], table: str) -> boo
     found: bool | None = session.value(
         "select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, %s)"
         " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        " where c.relkind in ('r', 'p') and n.nspname || '.' || c.relname = %s",
+        " join parse_ident(%s) p on array[n.nspname, c.relname]::text[] = p where c.relkind in ('r', 'p')",
         (right, table),
     )
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.postgres import sql
+from runbooks.clients.postgres import identifier, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo, Unreachable
 from runbooks.steps.database.proof.comparing import Weight
@@ -215,7 +215,7 @@ def _beat_faults(session: Session, expected: Expected, heartbeat: Heartbeat, ser
 
 def _newest_beat(session: Session, heartbeat: Heartbeat, until: datetime) -> datetime | None:
     query = sql.SQL("select max({column}) from {table} where {column} <= %s").format(
-        column=sql.Identifier(heartbeat.column), table=sql.Identifier(*heartbeat.table.split("."))
+        column=sql.Identifier(heartbeat.column), table=identifier(heartbeat.table)
     )
     found: datetime | None = session.value(query, (until,))
     return found

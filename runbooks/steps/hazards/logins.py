@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runbooks.clients.postgres import sql
+from runbooks.clients.postgres import identifier, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.reconciliation import END_LOGINS
 from runbooks.steps.database.server import may
@@ -55,7 +55,7 @@ class Logins:
         with self.database.writing(END_LOGINS) as session:
             found, left = self._look(session)
             for table in found:
-                session.run(sql.SQL("delete from {}").format(_identifier(table)))
+                session.run(sql.SQL("delete from {}").format(identifier(table)))
         if left:
             sight.note(f"logins in {', '.join(left)} were not ended: our role may not delete them")
         return {"ended": dict(found)}
@@ -70,9 +70,5 @@ class Logins:
             if not ours and table not in self.tables:
                 left.append(table)
                 continue
-            found[table] = int(session.value(sql.SQL("select count(*) from {}").format(_identifier(table))))
+            found[table] = int(session.value(sql.SQL("select count(*) from {}").format(identifier(table))))
         return found, left
-
-
-def _identifier(table: str) -> sql.Identifier:
-    return sql.Identifier(*table.split("."))

@@ -15,7 +15,7 @@ import msgspec
 from infra.stack import NEEDS
 from runbooks.clients.cloudflare_secrets import CODE_OF, root_of
 from runbooks.clients.pages import Pages
-from runbooks.clients.postgres import sql
+from runbooks.clients.postgres import identifier, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
 from runbooks.steps.cloudflare.workers import SHORT
@@ -183,7 +183,7 @@ def applied_by(session: Session, migrations: Migrations, point: datetime | None)
 
     Without a column for it, the commit time of the row tells; after a load from a dump that is the load's.
     """
-    table, column = sql.Identifier(*migrations.table.split(".")), sql.Identifier(migrations.column)
+    table, column = identifier(migrations.table), sql.Identifier(migrations.column)
     if point is None:
         return frozenset(name for (name,) in session.rows(sql.SQL("select {}::text from {}").format(column, table)))
     when = sql.Identifier(migrations.at) if migrations.at else sql.SQL("pg_xact_commit_timestamp(xmin)")

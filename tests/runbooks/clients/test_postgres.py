@@ -145,6 +145,25 @@ def test_half_a_stream_is_not_loaded(programs: Programs, tmp_path: Path) -> None
         session.connection.execute("drop table public.streamed")
 
 
+@pytest.mark.twin
+def test_data_that_do_not_load_leave_no_schema_either(programs: Programs, tmp_path: Path) -> None:
+    """A schema whose data fail is not there afterwards; what a schema sets for its session is not set for its data."""
+    schema = tmp_path / "schema.sql"
+    schema.write_text("create table public.whole (id int); select set_config('search_path', '', false);", "utf-8")
+    insert = "print('insert into whole values ({});')"
+    bad, good = tmp_path / "bad.py", tmp_path / "good.py"
+    bad.write_text(insert.format("1 / 0"), "utf-8")
+    good.write_text(insert.format("1"), "utf-8")
+    with pytest.raises(ActError, match="division by zero"):
+        programs.run_stream(["python", str(bad)], after=(schema,))
+    with programs.database.reading() as session:
+        assert session.value("select to_regclass('public.whole')") is None
+    programs.run_stream(["python", str(good)], after=(schema,))
+    with programs.database.writing(SPOIL) as session:
+        assert session.value("select count(*) from public.whole") == 1
+        session.connection.execute("drop table public.whole")
+
+
 def test_a_remote_dump_needs_a_program_that_fits(tmp_path: Path) -> None:
     """Where a remote server's version cannot be asked, nothing is guessed."""
     remote = Programs(Postgres("postgresql://x@192.0.2.1:1/x?connect_timeout=2"), tmp_path)

@@ -6,6 +6,8 @@ from typing import Final
 
 from runbooks.steps.database.proof.manifest import Kind
 
+# What makes values of a range type belongs to the server's first superuser, whoever made the type: the type's own owner
+# stands for it, as an extension's does ('i', 'e').
 OWNER: Final = """
 with {relations}
 select format('%s %s', case m.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm'
@@ -20,7 +22,7 @@ select format('function %I.%I(%s)', n.nspname, p.proname, pg_get_function_identi
   pg_get_userbyid(p.proowner), array[p.xmin::text]
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace
  where {mine} and not exists
-       (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+       (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))
 union all
 select format('type %I.%I', n.nspname, t.typname), pg_get_userbyid(t.typowner), array[t.xmin::text]
   from pg_type t join pg_namespace n on n.oid = t.typnamespace
@@ -49,7 +51,7 @@ with {relations}, held as (
          coalesce(p.proacl, acldefault('f', p.proowner)), p.xmin
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
    where {mine} and not exists
-         (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+         (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i'))
   union all
   select format('type %I.%I', n.nspname, t.typname), t.typacl, t.xmin
     from pg_type t join pg_namespace n on n.oid = t.typnamespace where {mine} and t.typacl is not null

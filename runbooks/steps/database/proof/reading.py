@@ -48,7 +48,7 @@ with filled as (
    where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass)
 select format('%I.%I', n.nspname, c.relname), pg_sequence_last_value(c.oid), s.seqincrement,
        has_sequence_privilege(c.oid, 'select') or has_sequence_privilege(c.oid, 'usage'),
-       (select array_agg(format('%s.%I', f."table"::regclass, a.attname) order by 1)
+       (select array_agg(array[f."table"::regclass::text, quote_ident(a.attname)] order by 1)
           from filled f join pg_attribute a on a.attrelid = f."table" and a.attnum = f."column"
          where f.sequence = c.oid and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
            'numeric'::regtype))
@@ -160,18 +160,17 @@ def read_sequences(session: Session) -> tuple[dict[str, SequenceValue], list[str
             unchecked.append(f"sequence {label}: our role may not read it")
             continue
         largest: list[int] = []
-        for column in columns or ():
-            table, _, name = column.rpartition(".")
+        for table, name in columns or ():
             query = f"select {'max' if step > 0 else 'min'}({name}) from {table}"  # noqa: S608 - quoted by the server
             try:
                 with session.attempt():
                     value = session.value(query)
             except CheckError as error:
-                unchecked.append(f"largest {column}: {str(error).partition(': ')[2]}")
+                unchecked.append(f"largest {table}.{name}: {str(error).partition(': ')[2]}")
             else:
                 largest += [] if value is None else [int(value)]
         extreme = (max if step > 0 else min)(largest, default=None)
-        sequences[label] = SequenceValue(last, extreme, step, tuple(columns or ()))
+        sequences[label] = SequenceValue(last, extreme, step, tuple(map(".".join, columns or ())))
     return sequences, unchecked
 
 
