@@ -69,6 +69,7 @@ class TableRows(msgspec.Struct, frozen=True):
     """How many rows a table has, and how many of them were written after a point; None where it could not be told.
 
     `new` were written after the instant until which was counted; `digest` is that of the rows that were kept, in parts.
+    `oid` is the table's own number, which it keeps when it is renamed; 0 where it is not known.
     """
 
     table: str
@@ -76,6 +77,7 @@ class TableRows(msgspec.Struct, frozen=True):
     after: int | None
     new: int = 0
     digest: str | None = None
+    oid: int = 0
 
     @property
     def kept(self) -> int:

@@ -131,7 +131,7 @@ def _look(
     # what the platform's own services write after the recovery is later than the server's start
     half = _scaled(sight.report, 0)
     written = read_kept(database, expected.point, until=server.started_at, seconds=seconds, report=half)
-    row_faults, not_compared = _row_faults(expected, written.tables)
+    row_faults, not_compared = _row_faults(expected, written.tables, server)
     present = None if noted is None else noted_definitions(noted)
     answers = inspect(database, present, until=until, report=_scaled(sight.report, 1))
     not_checked = [f"commit times of {table}" for table in written.unknown] + not_compared
@@ -168,13 +168,18 @@ def _identity_faults(expected: Expected, server: Server) -> list[str]:
     return faults
 
 
-def _row_faults(expected: Expected, found: tuple[TableRows, ...]) -> tuple[list[str], list[str]]:
-    """Return what is too much (written after the point), missing or other than it was; and what cannot be compared."""
+def _row_faults(expected: Expected, found: tuple[TableRows, ...], server: Server) -> tuple[list[str], list[str]]:
+    """Return what is too much (written after the point), missing or other than it was; and what cannot be compared.
+
+    In the same cluster a table is known by its number: by then it may have had another name.
+    """
     late = [f"{table.table} holds {table.after} rows from after the point" for table in found if table.after]
     tables, not_compared = {table.table: table for table in found}, []
     gone = []
+    same = expected.server is not None and expected.server.system_identifier == server.system_identifier
+    numbered = {table.oid: table for table in found if same and table.oid}
     for wanted in expected.tables:
-        got = tables.get(wanted.table)
+        got = numbered.get(wanted.oid) or tables.get(wanted.table)
         if got is None:
             if wanted.kept:
                 gone.append(f"table {wanted.table}: expected at least {wanted.kept} rows, got no table")

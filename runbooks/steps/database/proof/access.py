@@ -65,6 +65,7 @@ select format('%s to %s', what, case when x.grantee = 0 then 'public' else pg_ge
   from held, aclexplode(acl) x group by 1
 """
 
+# When a role was made is told by who was made a member of it then (its maker, unless that was a superuser).
 ROLE: Final = """
 select quote_ident(r.rolname), concat_ws(' ', case when r.rolcanlogin then 'login' else 'no login' end,
          case when r.rolsuper then 'superuser' end, case when r.rolinherit then 'inherit' else 'no inherit' end,
@@ -74,7 +75,7 @@ select quote_ident(r.rolname), concat_ws(' ', case when r.rolcanlogin then 'logi
          'member of ' || (select string_agg(quote_ident(g.rolname) || case when a.admin_option then ' as admin'
            else '' end, ', ' order by g.rolname)
                             from pg_auth_members a join pg_roles g on g.oid = a.roleid where a.member = r.oid)),
-                              null::text[]
+                              (select array_agg(a.xmin::text) from pg_auth_members a where a.roleid = r.oid)
   from pg_roles r where r.rolname !~ '^pg_'
 """
 

@@ -14,8 +14,9 @@ import msgspec
 
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.steps.database.proof.comparing import MISSING, Finding, Weight
-from runbooks.steps.database.proof.manifest import Kind
-from runbooks.steps.database.proof.reading import read_objects
+from runbooks.steps.database.proof.manifest import Kind, SequenceValue
+from runbooks.steps.database.proof.reading import read_objects, read_sequences
+from runbooks.steps.database.proof.standing import catalogue_remarks
 from runbooks.steps.database.server import look_at
 
 if TYPE_CHECKING:
@@ -33,12 +34,21 @@ PARTS_GO: Final = (Kind.PUBLICATION, Kind.EXTENSION)
 
 
 class Definitions(msgspec.Struct, frozen=True):
-    """Every definition of the present; `settled` are the names that nobody wrote since the point."""
+    """Every definition of the present; `settled` are the names that nobody wrote since the point.
+
+    `sequences` and `standing` (what the catalogue showed as broken) are as they were in the present.
+    """
 
     point: datetime
     objects: dict[Kind, dict[str, str]]
     settled: dict[Kind, tuple[str, ...]]
     unchecked: tuple[str, ...]
+    sequences: dict[str, SequenceValue] = {}
+    standing: tuple[str, ...] = ()
+
+    def had(self, kind: Kind, name: str) -> bool:
+        """Tell whether this is known to have been so at the point already, as it is in the present."""
+        return name in self.settled.get(kind, ())
 
 
 def read_definitions(session: Session, point: datetime) -> Definitions:
@@ -52,7 +62,9 @@ def read_definitions(session: Session, point: datetime) -> Definitions:
         for kind, names in found.definitions.items():
             by = {name: found.writers[kind, name] for name in names}
             settled[kind] = tuple(name for name in names if by[name] and not by[name] & late)
-    return Definitions(point, found.definitions, settled, found.unchecked)
+    sequences, unread = read_sequences(session)
+    standing = tuple(remark.text for remark in catalogue_remarks(session))
+    return Definitions(point, found.definitions, settled, (*found.unchecked, *unread), sequences, standing)
 
 
 def note_definitions(database: Postgres, folder: Path, point: datetime, *, name: str) -> Step:

@@ -36,13 +36,13 @@ def inspect(
         session.rows(PINNED)
         objects = read_objects(session)
         sequences, unread = read_sequences(session)
-        remarks = [*catalogue_remarks(session), *sequence_remarks(sequences)]
+        remarks = [*_as_before(catalogue_remarks(session), present), *sequence_remarks(sequences, present)]
         questions = [
             *key_questions(session),
             *rule_questions(session),
             *page_questions(database, session, until=until),
         ]
-    remarks += object_remarks(objects.definitions, None if present is None else present.objects)
+    remarks += object_remarks(objects.definitions, present)
     remarks += [Remark(Weight.UNCHECKED, text) for text in (*objects.unchecked, *unread)]
     if present is None:
         remarks.append(Remark(Weight.UNCHECKED, "definitions: those of the present were not noted before"))
@@ -51,6 +51,13 @@ def inspect(
     answers = ask_all(database, questions, until=until, report=report)
     answers.remarks += remarks
     return answers
+
+
+def _as_before(remarks: list[Remark], present: Definitions | None) -> list[Remark]:
+    """Return what the catalogue shows; what it shows in the present just the same is a note."""
+    known = () if present is None else present.standing
+    return [Remark(Weight.NOTE, f"{text}, as in the present") if text in known else Remark(weight, text)
+            for weight, text in remarks]  # fmt: skip
 
 
 def _remark(finding: Finding) -> Remark:

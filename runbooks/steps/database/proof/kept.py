@@ -65,7 +65,7 @@ def read_kept(
                 pieces += cut(label, select, pages=bytes_ // PAGE if heap else 0, whole=whole)
         pieces.sort(key=lambda piece: -piece.bytes)
         found = read_pieces(database, snapshot, pieces, jobs=JOBS, until=limit, report=report)
-    tables = [_table(found, label, signature(columns[oid])) for oid, label, *_ in listed]
+    tables = [_table(found, label, oid, signature(columns[oid])) for oid, label, *_ in listed]
     newest = [moment for rows in found.more.values() for _, _, moment, _ in rows if moment is not None]
     ordered = sorted(tables, key=lambda table: (-(table.after or 0), -(table.rows or 0)))
     return Written(tuple(ordered), max(newest, default=None))
@@ -85,16 +85,16 @@ def _select(
     ).format(last=sql.Literal(PARTS - 1), late=late, new=new, number=number, source=source, where=conditions(*where))
 
 
-def _table(found: Reading, label: str, form: str) -> TableRows:
+def _table(found: Reading, label: str, oid: int, form: str) -> TableRows:
     if label not in found.rows or label in found.failed:
-        return TableRows(label, None, None)
+        return TableRows(label, None, None, oid=oid)
     late, new = (sum(int(rows[column] or 0) for rows in found.more[label]) for column in (0, 1))
     parts: dict[int, Part] = {}
     for *_, listed in found.more[label]:
         for number, rows, total in listed or ():
             before = parts.get(int(number), Part(0, 0))
             parts[int(number)] = Part(before.rows + int(rows), (before.total + int(total)) % (1 << 64))
-    return TableRows(label, found.rows[label], late - new, new, f"{form} {_written(parts)}")
+    return TableRows(label, found.rows[label], late - new, new, f"{form} {_written(parts)}", oid)
 
 
 class Part(NamedTuple):

@@ -6,6 +6,7 @@ partitions in one scan a table.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runbooks.clients.postgres import sql
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 MOST: Final = 1_000_000
 """Rows of a fault that are counted: more would take longer and say nothing new."""
+
+CLOCK: Final = re.compile(
+    r"\b(CURRENT_(DATE|TIME|TIMESTAMP)|LOCALTIME(STAMP)?)\b|\b(now|\w+_timestamp|timeofday|age)\("
+)
+"""What asks for the time, as the server writes expressions: a rule of that held when the row was written."""
 
 KEYS: Final = """
 select format('%s.%I', k.conrelid::regclass, k.conname), k.conrelid::regclass::text, k.confrelid::regclass::text,
@@ -138,6 +144,10 @@ def _rules(rules: Rules) -> Question:
 
     def ask(session: Session) -> list[Remark]:
         broken = [(name, count) for name, count in zip(rules.names, session.rows(query)[0], strict=True) if count]
-        return [Remark(Weight.FAULT, f"table {rules.table}: {count} rows break {name}") for name, count in broken]
+        clocks = {name for name, rule in zip(rules.names, rules.conditions, strict=True) if CLOCK.search(rule)}
+        return [
+            Remark(Weight.NOTE if name in clocks else Weight.FAULT, f"table {rules.table}: {count} rows break {name}")
+            for name, count in broken
+        ]
 
     return Question(title, rules.size, ask)

@@ -120,6 +120,11 @@ class SequenceValue(msgspec.Struct, frozen=True, omit_defaults=True):
     step: int = 1
     columns: tuple[str, ...] = ()
 
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether it would give a value that is taken already."""
+        return self.largest is not None and (self.last is None or self.last * self.step < self.largest * self.step)
+
 
 class Manifest(msgspec.Struct, frozen=True):
     """A database at one moment. `at` is its server's clock, `lsn` its place in the write-ahead log.

@@ -51,7 +51,7 @@ select format('%I.%I', n.nspname, c.relname), pg_sequence_last_value(c.oid), s.s
        (select array_agg(array[f."table"::regclass::text, quote_ident(a.attname)] order by 1)
           from filled f join pg_attribute a on a.attrelid = f."table" and a.attnum = f."column"
          where f.sequence = c.oid and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
-           'numeric'::regtype))
+           'numeric'::regtype) and not s.seqcycle)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_sequence s on s.seqrelid = c.oid
  where {mine} and c.relpersistence <> 't' order by 1
 """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runbooks.clients.postgres import Session
+    from runbooks.steps.database.proof.definitions import Definitions
     from runbooks.steps.database.proof.manifest import SequenceValue
 
     Objects = Mapping[Kind, Mapping[str, str]]
@@ -84,15 +85,18 @@ def catalogue_remarks(session: Session) -> list[Remark]:
     return remarks
 
 
-def object_remarks(got: Objects, present: Objects | None) -> Iterator[Remark]:
-    """Yield what definitions show: switched off or broken objects, lost roles, what runs by itself or was left over."""
+def object_remarks(got: Objects, present: Definitions | None) -> Iterator[Remark]:
+    """Yield what definitions show: switched off or broken objects, lost roles, what runs by itself or was left over.
+
+    What somebody defined, altered or dropped since the point may well have been so at the point.
+    """
     for kind, mark, never_meant in MARKS:
         for name, text in got.get(kind, {}).items():
             if mark in text:
-                before = None if present is None else present.get(kind, {}).get(name)
-                sure = never_meant if present is None else before != text
+                before = "" if present is None else present.objects.get(kind, {}).get(name, "")
+                sure = never_meant if present is None else present.had(kind, name) and mark not in before
                 yield Remark(_weight(sure=sure), f"{kind} {name}: {mark.lower()}{_as_before(before == text)}")
-    yield from _by_itself(got, present)
+    yield from _by_itself(got, None if present is None else present.objects)
     if present is not None:
         yield from _roles(got, present)
         yield from _partitions(got, present)
@@ -114,37 +118,44 @@ def _by_itself(got: Objects, present: Objects | None) -> Iterator[Remark]:
             yield Remark(Weight.NOTE, f"table {name}: unlogged, a recovery empties it")
 
 
-def sequence_remarks(sequences: Mapping[str, SequenceValue]) -> Iterator[Remark]:
-    """Yield the sequences that would give a value that is taken already."""
+def sequence_remarks(sequences: Mapping[str, SequenceValue], present: Definitions | None) -> Iterator[Remark]:
+    """Yield the sequences that would give a value that is taken already.
+
+    Where the present has it so as well, the application gives those values itself.
+    """
     for name, value in sequences.items():
-        if value.largest is not None and (value.last is None or value.last * value.step < value.largest * value.step):
+        if value.is_behind:
+            before = None if present is None else present.sequences.get(name)
+            meant = before is not None and before.is_behind
             where = ", ".join(value.columns)
             text = f"sequence {name}: at {value.last}, but {where} holds {value.largest} already: the next insert fails"
-            yield Remark(Weight.FAULT, text)
+            yield Remark(_weight(sure=not meant), f"{text}{_as_before(meant)}")
 
 
-def _roles(got: Objects, present: Objects) -> Iterator[Remark]:
+def _roles(got: Objects, present: Definitions) -> Iterator[Remark]:
     """Yield roles that could log in before and cannot now, and passwords that are no longer the same."""
     roles = got.get(Kind.ROLE, {})
-    for name, text in present.get(Kind.ROLE, {}).items():
+    for name, text in present.objects.get(Kind.ROLE, {}).items():
         if text.startswith("login") and not roles.get(name, "").startswith("login"):
             now = "there is no such role" if name not in roles else "it may not log in any more"
-            yield Remark(Weight.FAULT, f"role {name}: {now}; what connects as it will fail")
+            sure = present.had(Kind.ROLE, name) or present.had(Kind.PASSWORD, name)
+            since = "" if sure else ", unless it was made or allowed to since the point"
+            yield Remark(_weight(sure=sure), f"role {name}: {now}; what connects as it will fail{since}")
         elif roles.get(name) != text:
             yield Remark(Weight.NOTE, f"role {name}: {roles.get(name, 'nothing')}, in the present {text}")
     passwords = got.get(Kind.PASSWORD, {})
-    for name, digest in present.get(Kind.PASSWORD, {}).items():
+    for name, digest in present.objects.get(Kind.PASSWORD, {}).items():
         if name in passwords and passwords[name] != digest:
             lost = passwords[name] == "none"
             now = "it has no password any more" if lost else "its password is an earlier one"
-            yield Remark(_weight(sure=lost), f"role {name}: {now}")
+            yield Remark(_weight(sure=lost and present.had(Kind.PASSWORD, name)), f"role {name}: {now}")
 
 
-def _partitions(got: Objects, present: Objects) -> Iterator[Remark]:
-    """Yield tables that are partitions in the present and stand alone now."""
-    for name, text in present.get(Kind.TABLE, {}).items():
+def _partitions(got: Objects, present: Definitions) -> Iterator[Remark]:
+    """Yield tables that are partitions in the present, were so at the point, and stand alone now."""
+    for name, text in present.objects.get(Kind.TABLE, {}).items():
         now = got.get(Kind.TABLE, {}).get(name)
-        if "partition of" in text and now is not None and "partition of" not in now:
+        if "partition of" in text and now is not None and "partition of" not in now and present.had(Kind.TABLE, name):
             parent = text.partition("partition of ")[2].partition(" ")[0]
             yield Remark(Weight.FAULT, f"table {name}: it is no partition of {parent}, its rows are not found there")
 

@@ -161,6 +161,37 @@ def test_planted_faults_are_named(
         step.act(Sight())
 
 
+@pytest.mark.usefixtures("_restarted")
+def test_a_table_that_was_renamed_since_is_found(
+    database: Postgres, owner: psycopg.Connection, point: datetime
+) -> None:
+    """After going back a table has its former name again, and its rows are still held to what they were."""
+    owner.execute("alter table proof.orders rename to purchases")
+    wanted = expected(database, point)
+    owner.execute("alter table proof.purchases rename to orders")
+    proof(database, wanted).act(Sight())
+    owner.execute("delete from proof.orders where id < 4")
+    with pytest.raises(NotSo, match=r"table proof\.purchases: expected at least 10 rows, got 7"):
+        proof(database, wanted).act(Sight())
+
+
+@pytest.mark.usefixtures("_restarted")
+def test_a_rule_of_the_clock_does_not_hold_for_ever(
+    database: Postgres, owner: psycopg.Connection, point: datetime
+) -> None:
+    """Rows that obeyed `at > now()` when they were written need not obey it any more."""
+    owner.execute(
+        "alter table proof.empty add column at timestamptz default now() + interval '50 ms' check (at > now());"
+        " insert into proof.empty values (1)"
+    )
+    later = owner.execute("select pg_sleep(0.1), clock_timestamp()").fetchone()
+    assert later is not None
+    step = proof(database, Expected(point, None, (), Beats(known=True)))
+    with pytest.raises(NotSo) as raised:  # of what came after the point, nothing else
+        step.act(Sight())
+    assert "break check" not in str(raised.value)
+
+
 def test_another_database_is_noticed(database: Postgres, point: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster with another identity is not the one that was recovered, however healthy."""
     restarted_later(monkeypatch)
