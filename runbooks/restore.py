@@ -19,17 +19,16 @@ from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.timepoint import Point, distance, parse
 from runbooks.model.timepoint_refusals import Asker
-from runbooks.steps.cloudflare.edge import serves
-from runbooks.steps.cloudflare.maintenance import edge_is_stopped, release_to_restart
-from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
+from runbooks.steps.cloudflare.maintenance import release_to_restart
 from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
 from runbooks.steps.database.present import Looking, Present
-from runbooks.steps.database.restrictions import allow, allowed_before
+from runbooks.steps.database.restrictions import allowed_before
 from runbooks.steps.database.server import answers, end_other_sessions, must_answer
 from runbooks.steps.hazards.erasures import Erased, erased_since
 from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
+from runbooks.steps.recovery.application import Application
 from runbooks.steps.recovery.archive import Archive
 from runbooks.steps.recovery.dump import Dump
 from runbooks.steps.recovery.pitr import Pitr
@@ -191,28 +190,22 @@ class Restore:
 
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application is stopped: at the edge, at the database's door, and inside."""
-        api, here = self.settings.stack.api, facts.present is not None
-        steps = [
-            route_traffic(
-                self.cloudflare, self.worker, to=facts.maintenance, back_to=facts.live, what=NAME, force=True,
-                name="stop traffic", title=f"stop traffic and scheduled work of {self.worker} (maintenance version)",
-            ),
-            edge_is_stopped(self.edge, api.host, api.health.path, version=facts.maintenance, name="see it stopped"),
-        ]  # fmt: skip
-        if facts.allowed is not None:
-            steps.append(
-                allow(
-                    self.supabase, self.operators, name="stop connections",
-                    title=f"let only {', '.join(self.operators.all)} connect to the database",
-                    still=partial(must_answer, self.programs.database) if here else lambda: None,
-                )
-            )  # fmt: skip
+        database, here = self.programs.database, facts.present is not None
+        still = partial(must_answer, database) if here else lambda: None
+        steps = list(self.application(facts).stopped(live=facts.live, maintenance=facts.maintenance, still=still))
         if facts.present is not None:
-            steps.append(end_other_sessions(self.programs.database, name="end sessions"))
+            steps.append(end_other_sessions(database, name="end sessions"))
             if facts.present.server.commit_times and self.way(facts).copies_present:
                 steps += (keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes"),)
-            steps += self.holding(facts).given_up(self.programs.database, facts.reached.at)
+            steps += self.holding(facts).given_up(database, facts.reached.at)
         return tuple(steps)
+
+    def application(self, facts: Facts) -> Application:
+        """Return the application, as it is stopped and let in again."""
+        allowed = facts.allowed
+        return Application(
+            self.settings, self.cloudflare, self.edge, self.supabase, self.clock, self.operators, allowed
+        )
 
     def around(self, facts: Facts) -> Around:
         """Return what a strategy must know of this restore."""
@@ -228,29 +221,11 @@ class Restore:
 
     def restarting(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application comes back, in the reverse order, and the proof that it does."""
-        steps = []
-        if facts.allowed is not None:
-            title = f"let {', '.join(facts.allowed.all) or 'nobody'} connect to the database again"
-            steps.append(allow(self.supabase, facts.allowed, name="allow connections", title=title))
+        application, database = self.application(facts), self.programs.database
         return (
-            *fits_whole(self.programs.database, self.settings.stack, facts.whole, facts.reached, self.asker.command),
-            *steps,
-            route_traffic(
-                self.cloudflare, self.worker, to=facts.whole.restart, back_to=facts.maintenance, what=NAME, force=True,
-                name="restart traffic", title=f"restart traffic of {self.worker} on {facts.whole.restart[:SHORT]}",
-            ),
-            *self.serving(facts.whole.restart),
-        )  # fmt: skip
-
-    def serving(self, version: str, *, prefix: str = "") -> tuple[Step, ...]:
-        """Return the proof that users are served by that version."""
-        return serves(
-            self.edge,
-            self.settings.stack.api,
-            version=given(version),
-            clock=self.clock,
-            next_command=f"invoke rollback --stack {shlex.quote(self.settings.argument)}",
-            prefix=prefix,
+            *fits_whole(database, self.settings.stack, facts.whole, facts.reached, self.asker.command),
+            *application.let_in(),
+            *application.restarted(facts.whole.restart, maintenance=facts.maintenance),
         )
 
     def summary(self, facts: Facts) -> str:
@@ -296,5 +271,5 @@ def book(
         losses=it.losses,
         shows=lambda facts: (*facts.whole.lines(facts.live), *it.holding(facts).lines()),
         recheck=("live", "allowed", "erased", "whole"),
-        after_undo=lambda facts: it.serving(facts.live, prefix="former "),
+        after_undo=lambda facts: it.application(facts).serving(facts.live, prefix="former "),
     )

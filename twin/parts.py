@@ -122,6 +122,7 @@ class Parts:
 
         async def heal() -> None:
             self._meters.lift()
+            await self._database.services.end()
             await cluster.resume()
 
         return Controls(
@@ -132,6 +133,7 @@ class Parts:
                 "postgres-start": lambda _: cluster.resume(),
                 "worker-kill": kill_worker,
                 "rate-limits": limit_rates,
+                "platform-sessions": lambda _: self._database.services.begin(),
             },
             heal=heal,
         )

@@ -52,7 +52,10 @@ def down(_context: Context, *, stack: str = "twin", json: bool = False) -> None:
     name="break",
     help={
         **READING,
-        "what": "A whole thing: postgres-stop, postgres-start, rate-limits (1,200 calls in 5 minutes, until a reset).",
+        "what": (
+            "A whole thing: postgres-stop, postgres-start, rate-limits (1,200 calls in 5 minutes, until a reset), "
+            "platform-sessions (Supabase's own services are in the database: it cannot be renamed, until a reset)."
+        ),
         "path": "Break calls whose path matches this pattern.",
         "method": "Only calls by this method: GET, POST … Without it: any.",
         "provider": "Only calls to this one: cloudflare, supabase or edge. Without it: any.",

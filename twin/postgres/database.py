@@ -9,6 +9,7 @@ from twin.postgres import programs
 from twin.postgres.cluster import Cluster
 from twin.postgres.gateway import Gateway
 from twin.postgres.server import Server
+from twin.postgres.services import Services
 
 if TYPE_CHECKING:
     import socket
@@ -43,6 +44,7 @@ class Database:
             password=self._keys.administrator,
         )
         self.inside = f"postgresql://postgres:{self._keys.database}@/postgres?host={quote(str(sockets), safe='')}"
+        self.services = Services(sockets, self._keys.administrator)
         self._gateway = Gateway(server.socket)
         self.cluster = Cluster(found, server, closed=self._gateway.close, opened=self._gateway.open)
 
@@ -65,4 +67,5 @@ class Database:
     async def stop(self) -> None:
         """End all sessions and stop the server."""
         self._gateway.stop()
+        await self.services.end()
         await self.cluster.stop()

@@ -194,13 +194,12 @@ def applied_by(session: Session, migrations: Migrations, point: datetime | None)
 
 
 def fits_whole(database: Postgres, stack: Stack, whole: Whole, reached: Reached, command: str) -> tuple[Step, ...]:
-    """Return the step that finds in the recovered database the migration that the version needs, if it names one.
-
-    Not where the recovered database has another name than the one that we are connected to.
-    """
+    """Return the step that finds in the recovered database the migration that the version needs, if it names one."""
     migrations = stack.database.migrations
-    if migrations is None or not whole.needs or (isinstance(reached, ByDump) and reached.former is None):
+    if migrations is None or not whole.needs:
         return ()
+    if isinstance(reached, ByDump) and reached.former is None:
+        database = database.named(reached.fresh)
 
     def holds(_sight: Sight) -> Held:
         with database.reading() as session:

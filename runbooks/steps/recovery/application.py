@@ -1,0 +1,85 @@
+"""The application while its database is taken back: stopped from the edge inwards, and let in again outwards."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runbooks.steps.cloudflare.edge import serves
+from runbooks.steps.cloudflare.maintenance import edge_is_stopped
+from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
+from runbooks.steps.database.restrictions import allow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.edge import Edge
+    from runbooks.clients.supabase import Cidrs, Supabase
+    from runbooks.engine.step import Step
+    from runbooks.model.settings import Settings
+
+WHAT: Final = "restore"
+"""What the provider's own history says of each change of traffic."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """One API. `operators` may connect to the database while it is stopped, `allowed` before and after.
+
+    `allowed` is None where the provider offers no network restrictions.
+    """
+
+    settings: Settings
+    cloudflare: Cloudflare
+    edge: Edge
+    supabase: Supabase
+    clock: Callable[[], datetime]
+    operators: Cidrs
+    allowed: Cidrs | None
+
+    def stopped(self, *, live: str, maintenance: str, still: Callable[[], None]) -> tuple[Step, ...]:
+        """Return how it is stopped at the edge and at the database's door. `still` raises when we are shut out too."""
+        api = self.settings.stack.api
+        steps = [
+            route_traffic(
+                self.cloudflare, api.name, to=maintenance, back_to=live, what=WHAT, force=True,
+                name="stop traffic", title=f"stop traffic and scheduled work of {api.name} (maintenance version)",
+            ),
+            edge_is_stopped(self.edge, api.host, api.health.path, version=maintenance, name="see it stopped"),
+        ]  # fmt: skip
+        if self.allowed is not None:
+            title = f"let only {', '.join(self.operators.all)} connect to the database"
+            steps.append(allow(self.supabase, self.operators, name="stop connections", title=title, still=still))
+        return tuple(steps)
+
+    def let_in(self) -> tuple[Step, ...]:
+        """Return how those who could connect before may again."""
+        if self.allowed is None:
+            return ()
+        title = f"let {', '.join(self.allowed.all) or 'nobody'} connect to the database again"
+        return (allow(self.supabase, self.allowed, name="allow connections", title=title),)
+
+    def restarted(self, version: str, *, maintenance: str) -> tuple[Step, ...]:
+        """Return how it comes back on a version, and the proof that it does."""
+        worker = self.settings.stack.api.name
+        return (
+            route_traffic(
+                self.cloudflare, worker, to=version, back_to=maintenance, what=WHAT, force=True,
+                name="restart traffic", title=f"restart traffic of {worker} on {version[:SHORT]}",
+            ),
+            *self.serving(version),
+        )  # fmt: skip
+
+    def serving(self, version: str, *, prefix: str = "") -> tuple[Step, ...]:
+        """Return the proof that users are served by that version."""
+        return serves(
+            self.edge,
+            self.settings.stack.api,
+            version=given(version),
+            clock=self.clock,
+            next_command=f"invoke rollback --stack {shlex.quote(self.settings.argument)}",
+            prefix=prefix,
+        )
