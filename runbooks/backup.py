@@ -6,6 +6,7 @@ It runs under a lease of its own: a backup never holds up a rollback or a restor
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -17,15 +18,19 @@ from runbooks.steps.backups.dumping import Dump, dump_database
 from runbooks.steps.backups.proofs import proven_last
 from runbooks.steps.backups.pruning import take_away
 from runbooks.steps.backups.retention import kept
+from runbooks.steps.backups.room import Need, dump_bytes, refuse_without_room
 from runbooks.steps.backups.sealing import public_of
 from runbooks.steps.backups.source import left_out
 from runbooks.steps.backups.storing import publish, store
+from runbooks.steps.cloudflare.hyperdrive import origin_now
+from runbooks.steps.database.replaced import refuse_other
 from runbooks.steps.database.server import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.postgres_programs import Programs
     from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
@@ -39,7 +44,10 @@ LEFTOVER: Final = timedelta(days=2)
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a backup rests on. `bytes` is the size of the database, `expected` that of the newest backup."""
+    """What a backup rests on. `bytes` is the size of the database, `expected` that of the newest backup.
+
+    `unsure` says what could not be told of whether the API uses this database.
+    """
 
     backup: str
     where: str
@@ -48,6 +56,7 @@ class Facts(msgspec.Struct, frozen=True):
     expected: int
     without: tuple[str, ...]
     recipient: str | None
+    unsure: str = ""
 
 
 class Doomed(msgspec.Struct, frozen=True):
@@ -70,18 +79,24 @@ class Backup:
     """One backup of the database."""
 
     settings: Settings
+    cloudflare: Callable[[], Cloudflare]
     programs: Programs
     catalog: Catalog
     clock: Callable[[], datetime]
 
     def gather(self) -> Facts:
-        """Look at the database, and at what there is. Raises Refused where a dump would miss rows."""
-        told = self.settings.stack.backups
+        """Look at the database, and at what there is. Raises Refused where a dump would miss rows, or all of them."""
+        told, hyperdrive = self.settings.stack.backups, self.settings.stack.database.hyperdrive
+        unsure = refuse_other(self.programs.database, *origin_now(self.cloudflare, hyperdrive), hyperdrive=hyperdrive)
         self.programs.find("pg_dump")
         with self.programs.database.reading() as session:
             server = look_at(session)
             without = left_out(session, told.without, file=self.settings.file.name)
         before = self.catalog.all()
+        needed = dump_bytes(before[-1].bytes if before else 0, server.bytes)
+        prune = f"invoke backup.prune --stack {shlex.quote(self.settings.argument)} --dry-run"
+        need = Need(self.settings.backup_folder, needed, "for the dump")
+        refuse_without_room([need], next_command=prune)
         return Facts(
             backup=f"{self.clock():%Y-%m-%dT%H-%M-%S}Z",
             where=self.catalog.files.where(""),
@@ -90,6 +105,7 @@ class Backup:
             expected=before[-1].bytes if before else 0,
             without=without,
             recipient=told.encryption,
+            unsure=unsure,
         )
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
@@ -111,6 +127,7 @@ class Backup:
             if not (key and public_of(key) == facts.recipient):
                 sealed += " (EMS_BACKUP_KEY here does not open it: `backup.verify` and `restore` need it)"
         without = f"\nWithout  {', '.join(facts.without)}" if facts.without else ""
+        without += f"\nUnsure   {facts.unsure}" if facts.unsure else ""
         return (
             f"of {self.programs.database.where}, PostgreSQL {facts.major}, {facts.bytes / 1e6:.0f} MB, into "
             f"{facts.where}{'' if facts.where.endswith('/') else '/'}{facts.backup}\nFiles    {sealed}{without}"
@@ -154,9 +171,16 @@ class Prune:
         return "\n".join(lines)
 
 
-def book(settings: Settings, programs: Programs, catalog: Catalog, *, clock: Callable[[], datetime]) -> Book[Facts]:
-    """Return the book that makes a backup."""
-    it = Backup(settings, programs, catalog, clock)
+def book(
+    settings: Settings,
+    cloudflare: Callable[[], Cloudflare],
+    programs: Programs,
+    catalog: Catalog,
+    *,
+    clock: Callable[[], datetime],
+) -> Book[Facts]:
+    """Return the book that makes a backup. `cloudflare` may raise Refused: a backup is made without it as well."""
+    it = Backup(settings, cloudflare, programs, catalog, clock)
     return Book(
         name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, recheck=("without",),
         lease=LEASE,

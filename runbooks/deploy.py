@@ -106,10 +106,12 @@ class Deploy:
     def gather(self) -> Facts:
         """Read what is live and pinned, and what would change. Refuses what was quarantined, a secret without value."""
         check_secrets(self.cloudflare, self.settings)
-        self.beside.refuse_against_pin()
+        self.beside.refuse_what_goes_back()
         live, releases = self.cloudflare.live(self.worker), read_releases(self.home, "api")
         pin = read_pins(self.settings.file).get("api")
         now = standing(self.cloudflare, self.worker, live, releases)
+        if now.serving not in releases.good:
+            self.beside.refuse_while_stopped(now.serving)
         if pin is None and not self.arguments.accept_quarantined:
             override = self.command("deploy --accept-quarantined")
             refuse_quarantined(self.cloudflare, self.worker, releases, lambda: self.message, override=override)

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.engine.step import Book, Step
+from runbooks.model.errors import Refused
 from runbooks.steps.archive.places import drop_folder
 from runbooks.steps.archive.work import Note, work_named, works
 from runbooks.steps.database.renaming import BESIDE, Kept, drop_former, kept
+from runbooks.steps.database.replaced import Instead, instead, origin_of, same_server
 from runbooks.steps.database.server import TableRows, tables, written_after
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runbooks.clients.cloudflare import Origin
     from runbooks.clients.postgres import Postgres
     from runbooks.steps.archive.own import Own
 
@@ -45,10 +50,11 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Everything that was kept on this server."""
+    """Everything that was kept on this server; `stays` are databases that lost their place and cannot be dropped."""
 
     former: tuple[Former, ...]
     folders: tuple[Folder, ...] = ()
+    stays: tuple[Instead, ...] = ()
 
 
 @dataclass
@@ -57,12 +63,24 @@ class Finish:
 
     postgres: Postgres
     own: Own | None
+    origin: Callable[[], tuple[Origin | None, str]]
 
     def gather(self) -> Facts:
-        """Look at every database that is noted as former."""
+        """Look at every database that is noted as former. Raises Refused where the API uses one of them again."""
         with self.postgres.named(BESIDE).reading() as session:
-            found = kept(session)
-        return Facts(tuple(Former(one, self._only_there(one)) for one in found), self._folders())
+            found, stays = kept(session), instead(session)
+        if found:
+            self._refuse_used([one.name for one in found])
+        return Facts(tuple(Former(one, self._only_there(one)) for one in found), self._folders(), tuple(stays))
+
+    def _refuse_used(self, names: list[str]) -> None:
+        origin, why = self.origin()
+        if origin is None:
+            message = f"{', '.join(names)}: expected to know that the API uses none of them: {why} Nothing was dropped."
+            raise Refused(message)
+        if origin.database in names and same_server(origin_of(self.postgres.url), origin) is not False:
+            message = f"Hyperdrive goes to {origin}, which is noted as a former database: the API uses it. It stays."
+            raise Refused(message, next_command="invoke deploy.drift")
 
     def _folders(self) -> tuple[Folder, ...]:
         found = works(self.own) if self.own else []
@@ -108,7 +126,11 @@ class Finish:
         )
 
     def summary(self, facts: Facts) -> str:
-        """Return how much there is to drop."""
+        """Return how much there is to drop, and what stays."""
+        stays = "".join(f"\nStays    {_stays(one)}" for one in facts.stays)
+        return self._drops(facts) + stays
+
+    def _drops(self, facts: Facts) -> str:
         if not facts.former and not facts.folders:
             return f"on {self.postgres.where}: no former database is kept, there is nothing to do"
         size = (sum(one.kept.bytes for one in facts.former) + sum(one.bytes for one in facts.folders)) / 1e6
@@ -130,9 +152,20 @@ class Finish:
         return tuple(lines)
 
 
-def book(postgres: Postgres, own: Own | None = None) -> Book[Facts]:
-    """Return the book that drops what restores have kept. `own` is the server of our own, if the stack tells of one."""
-    it = Finish(postgres, own)
+def _stays(one: Instead) -> str:
+    """Say why a database that lost its place is not dropped."""
+    return (
+        f"{one.former}, {one.bytes / 1e6:.0f} MB: {one.name} took its place at {one.at} (run {one.run}); sessions that "
+        "our role cannot end were in it (a platform's own services), so it is not dropped"
+    )
+
+
+def book(postgres: Postgres, own: Own | None = None, *, origin: Callable[[], tuple[Origin | None, str]]) -> Book[Facts]:
+    """Return the book that drops what restores have kept. `own` is the server of our own, if the stack tells of one.
+
+    `origin` tells where the API's connections go, or why that is not known.
+    """
+    it = Finish(postgres, own, origin)
     return Book(
         name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, losses=it.losses,
         recheck=("former", "folders"),

@@ -18,6 +18,7 @@ from runbooks.model.errors import CheckError, Refused, Unreachable
 from runbooks.model.last_good import Edge, Found, Probe
 from runbooks.model.timepoint import Point
 from runbooks.steps.backups.proving import Proving
+from runbooks.steps.backups.room import MORE_ROOM, refuse_without_room, restored_here
 from runbooks.steps.searching.bisecting import Bisection
 from runbooks.steps.searching.changes import changes_between
 from runbooks.steps.searching.copies import BackupCopy
@@ -110,6 +111,8 @@ class Search:
         """Return what can be asked, oldest first. Raises Refused where there is nothing."""
         catalog = self.catalog()
         manifests = catalog.all()
+        for manifest in manifests:
+            refuse_without_room(restored_here(catalog, manifest), next_command=MORE_ROOM)
         outside = sorted({name for manifest in manifests for name in manifest.left_out if _names(self.check, name)})
         if outside:
             message = f"--check: own backups leave out {', '.join(outside)}, so nothing of it can be asked."

@@ -14,6 +14,8 @@ from runbooks.engine.step import Book, Step
 from runbooks.steps.hazards.outgoing import counted, release_outgoing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.shapes import Outgoing
     from runbooks.clients.postgres import Postgres
 
@@ -32,9 +34,11 @@ class Release:
 
     postgres: Postgres
     told: tuple[Outgoing, ...]
+    in_use: Callable[[], None]
 
     def gather(self) -> Facts:
-        """Count what is held."""
+        """Count what is held. Raises Refused where the API uses another database."""
+        self.in_use()
         with self.postgres.reading() as session:
             return Facts({one.name: counted(session, one.held) for one in self.told})
 
@@ -61,9 +65,9 @@ class Release:
         )
 
 
-def book(postgres: Postgres, told: tuple[Outgoing, ...]) -> Book[Facts]:
-    """Return the book that lets go what is held."""
-    it = Release(postgres, told)
+def book(postgres: Postgres, told: tuple[Outgoing, ...], *, in_use: Callable[[], None]) -> Book[Facts]:
+    """Return the book that lets go what is held. `in_use` raises Refused unless the API uses that database."""
+    it = Release(postgres, told, in_use)
     return Book(
         name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, losses=it.losses,
         recheck=("held",),

@@ -19,12 +19,16 @@ from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.timepoint import Point, distance, parse
 from runbooks.model.timepoint_refusals import Asker
+from runbooks.steps.backups.room import server_free
+from runbooks.steps.cloudflare.hyperdrive import origin_now
 from runbooks.steps.cloudflare.maintenance import release_to_restart
 from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
 from runbooks.steps.database.present import Looking, Present
+from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import allowed_before
 from runbooks.steps.database.server import answers, end_other_sessions, must_answer
 from runbooks.steps.hazards.erasures import Erased, erased_since
+from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
 from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
@@ -63,6 +67,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     `reached` is what the strategy takes the database back to. `allowed` is who could connect before; None where the
     provider offers no network restrictions. `present` is None when the database did not answer. `erased` is done again.
+    `jobs` is what our role sees of what the database runs on schedule.
     """
 
     point: datetime
@@ -77,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True):
     backup: str
     erased: tuple[Erased, ...] = ()
     whole: Whole = Whole()
+    jobs: Jobs = Jobs()
 
 
 @dataclass
@@ -121,7 +127,7 @@ class Restore:
         it_answers, agreed = partial(answers, database), self.arguments.without_copy
         dump = Dump(
             self.settings, self.home, self.cloudflare, self.programs, self.catalog, self.point, it_answers,
-            self.asker.now,
+            self.asker.now, partial(server_free, self.supabase, told.archive, self.settings.root),
         )  # fmt: skip
         pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
         archive = Archive(self.settings, self.programs, self.point, it_answers, self.asker.now)
@@ -136,6 +142,9 @@ class Restore:
     def gather(self) -> Facts:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
         retry = f'{self.asker.command}"{self.arguments.point}"'
+        database, hyperdrive = self.programs.database, self.settings.stack.database.hyperdrive
+        origin, _ = origin_now(lambda: self.cloudflare, hyperdrive)
+        refuse_replaced(database, origin, hyperdrive=hyperdrive)
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
         if present is not None and way.program:
@@ -158,9 +167,10 @@ class Restore:
                 self.home, reached.at, self.settings.stack.hazards.erasures, file=self.settings.file.name
             ),
             whole=whole_at(
-                self.home, self.cloudflare, self.settings.stack, self.programs.database if present else None,
+                self.home, self.cloudflare, self.settings.stack, database if present else None,
                 point=reached.at, live=live, asked=self.arguments.version, command=retry,
             ),
+            jobs=jobs_of(database) if present else Jobs(Sees.NOTHING),
         )  # fmt: skip
 
     def holding(self, facts: Facts) -> Holding:
@@ -242,7 +252,10 @@ class Restore:
 
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is lost, and who is not stopped."""
-        lost = self.way(facts).losses(facts.reached, facts.present)
+        lost = (
+            *self.way(facts).losses(facts.reached, facts.present),
+            *facts.jobs.not_held(answers=bool(facts.present)),
+        )
         if facts.allowed is not None or facts.present is None:
             return lost
         return (*lost, "not stopped: whoever has the database's password; there are no network restrictions")

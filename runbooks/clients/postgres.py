@@ -9,7 +9,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, LiteralString
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import conninfo, sql
@@ -62,6 +62,11 @@ class Postgres:
         """Return the server and database without user and password: what errors name."""
         parts = urlsplit(self.url)
         return f"{parts.hostname or 'a socket'}:{parts.port or 5432}{parts.path or '/postgres'}"
+
+    @property
+    def database(self) -> str:
+        """Return the name of the database."""
+        return unquote(urlsplit(self.url).path.strip("/")) or "postgres"
 
     @property
     def is_local(self) -> bool:

@@ -106,6 +106,14 @@ class Backups(msgspec.Struct, frozen=True):
         )
 
 
+class _DiskMetrics(msgspec.Struct, frozen=True):
+    fs_avail_bytes: float
+
+
+class _Disk(msgspec.Struct, frozen=True):
+    metrics: _DiskMetrics
+
+
 class Cidrs(msgspec.Struct, frozen=True):
     """Who may connect to the database and its pooler."""
 
@@ -170,6 +178,10 @@ class Supabase:
     def backups(self) -> Backups:
         """Return what the provider keeps and how far point-in-time recovery reaches."""
         return self.transport.get(self._path("/database/backups")).decode(Backups)
+
+    def disk_free(self) -> int:
+        """Return the free bytes of the database's disk, as last measured."""
+        return int(self.transport.get(self._path("/config/disk/util")).decode(_Disk).metrics.fs_avail_bytes)
 
     def restrictions(self) -> Restrictions:
         """Return who may connect to the database."""

@@ -123,6 +123,8 @@ def _find(console: Console, check: str) -> Exit:
     from runbooks.model.errors import CheckError, Exit, Refused
     from runbooks.model.settings import VARIABLES
     from runbooks.render.last_good import lines
+    from runbooks.steps.cloudflare.hyperdrive import origin_now
+    from runbooks.steps.database.replaced import refuse_replaced
 
     def window() -> Window | None:
         try:
@@ -131,7 +133,8 @@ def _find(console: Console, check: str) -> Exit:
             return None  # then a backup is gone back to
         return backups.window if backups.pitr_enabled else None
 
-    settings = console.settings
+    settings, hyperdrive = console.settings, console.settings.stack.database.hyperdrive
+    refuse_replaced(console.postgres, origin_now(lambda: console.cloudflare, hyperdrive)[0], hyperdrive=hyperdrive)
     environment = {name: value for name, value in console.environ.items() if name not in VARIABLES}
     found = Search(
         settings, console.postgres, lambda: open_catalog(settings), window, environment, console.show, console.clock,

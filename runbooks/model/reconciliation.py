@@ -189,6 +189,14 @@ DROP_FORMER: Final = Write(
     request_id="nowhere: what is gone says nothing",
     steps=("renaming.drop_former",),
 )
+NOTE_PLACE: Final = Write(
+    system="database",
+    call="comment on a database: whose place it has",
+    lost=Lost.BY_NATURE,
+    how="the comment, which names the run",
+    request_id="nowhere: the comment names the run",
+    steps=("replaced.note_place",),
+)
 SWITCH_WAL: Final = Write(
     system="database",
     call="commit a transaction that changes no row, and begin a new WAL segment",
@@ -256,11 +264,11 @@ MOVE: Final = Write(
 )
 HOLD_JOBS: Final = Write(
     system="database",
-    call="cron.alter_job: whether jobs are active",
+    call="cron.alter_job: whether jobs are active, and in which database",
     lost=Lost.BY_NATURE,
-    how="which jobs are active; which of them were before is in the intent",
+    how="which jobs are active and where; which of them were before is in the intent",
     request_id="nowhere: pg_cron keeps no comment",
-    steps=("outgoing.hold_jobs", "outgoing.release_jobs"),
+    steps=("jobs.hold_jobs", "jobs.release_jobs"),
 )
 HOLD_OUTGOING: Final = Write(
     system="database",

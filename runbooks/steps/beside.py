@@ -14,6 +14,8 @@ from runbooks.steps.cloudflare.names import names_stand
 from runbooks.steps.cloudflare.pages import deployed_by
 from runbooks.steps.cloudflare.records import zone_of
 from runbooks.steps.cloudflare.site import site_serves
+from runbooks.steps.database.replaced import left_by_restore, origin_of, set_to
+from runbooks.steps.journals import refuse_while_stopped
 from runbooks.steps.releases import record_verified
 from runbooks.steps.snapshots import keep_records, kept_by
 
@@ -49,12 +51,27 @@ class Beside:
         """Return how to read the records in the zone that are ours."""
         return zone_of(self.cloudflare, self.settings.stack)[1]
 
-    def refuse_against_pin(self) -> None:
-        """Raise Refused where the records are pinned and the stack file declares others."""
+    def refuse_what_goes_back(self) -> None:
+        """Raise Refused where the program would undo what a rollback or a restore did: pinned records, a database."""
+        url, hyperdrive = self.settings.environment.get("EMS_DATABASE_URL", ""), self.settings.stack.database.hyperdrive
+        origin = next((one.origin for one in self.cloudflare.hyperdrives() if one.name == hyperdrive), None)
+        if url and origin is not None and left_by_restore(url, origin):
+            message = (
+                f"Hyperdrive {hyperdrive} goes to {origin}, where a restore has moved the API; EMS_DATABASE_URL names "
+                "the database from before: the program would send the API back to it. Nothing was done."
+            )
+            raise Refused(message, next_command=set_to(origin_of(url), origin.database))
         stack = self.settings.stack
         if against := against_pin(stack.pins.get("dns"), stack.records):
             message = f"{self.settings.file.name}: {against}. Declare them so again, or end the pin."
             raise Refused(message, next_command=self.command("rollback --service=dns --unpin"))
+
+    def refuse_while_stopped(self, serving: str | None) -> None:
+        """Raise Refused where a restore has stopped the API, so that the maintenance version serves."""
+        settings, worker = self.settings, self.settings.stack.api.name
+        found = self.cloudflare.version(worker, serving) if serving else None
+        if found is not None and found.is_maintenance:
+            refuse_while_stopped(self.home, settings.name, settings.argument, worker=worker, now=self.clock())
 
     def records_before(self) -> Step:
         """Return the step that keeps what the records are before anything is changed."""

@@ -240,6 +240,39 @@ def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: Obj
     assert (without.code, without.document["next_command"]) == (2, "export AWS_SECRET_ACCESS_KEY=…")
 
 
+def claim(place: Path, *, database: int, files: int) -> None:
+    """Let a backup say how large its database was, and how large its files are."""
+    told = json.loads((place / "manifest.json").read_text("utf-8"))
+    told["server"]["bytes"], told["files"][0]["bytes"] = database, files
+    (place / "manifest.json").write_text(json.dumps(told), "utf-8")
+
+
+def test_what_would_fill_a_disk_is_refused_before_anything(operator: Operator) -> None:
+    """A backup, its proof and a restore from it say what is needed and what is free, and begin nothing."""
+    assert operator.consents("backup").code == 0
+    found = listed(operator)
+    place = Path(found["where"]) / found["backups"][0]["id"]
+    size = json.loads((place / "manifest.json").read_text("utf-8"))["files"][0]["bytes"]
+    claim(place, database=10**16, files=size)
+    writes = len([call for call in operator.control.calls() if call.effect])
+    verify = operator.consents("backup.verify")
+    assert (verify.code, verify.document["next_command"]) == (2, "export TMPDIR=…"), verify.text
+    needed = "Not enough free disk on this machine: needed 12500000.0 GB in "
+    assert verify.document["text"].startswith(needed)
+    assert "for the database that is restored there, free " in verify.document["text"]
+    restore = operator.consents("restore", f"--point=backup:{place.name}")
+    assert restore.code == 2, restore.text
+    needed = "Not enough free disk on the database server: needed 12500000."
+    assert restore.document["text"].startswith(needed)
+    assert restore.document["next_command"].startswith("invoke restore.finish --stack ")
+    claim(place, database=10**7, files=10**16)
+    again = operator.consents("backup")
+    assert (again.code, "for the dump, free " in again.document["text"]) == (2, True), again.text
+    assert again.document["next_command"].startswith("invoke backup.prune --stack ")
+    assert len([call for call in operator.control.calls() if call.effect]) == writes
+    assert [one["id"] for one in listed(operator)["backups"]] == [place.name]
+
+
 def test_a_store_that_is_full_or_away_says_so(operator: Operator) -> None:
     """What cannot be stored fails with where and why, and the command that goes on."""
     place = operator.stack_file.parent / "not-a-folder"

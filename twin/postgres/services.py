@@ -26,7 +26,8 @@ class Services:
     """The sessions of one server, held from `begin` to `end`; cut off, they come back by themselves."""
 
     def __init__(self, sockets: Path, password: str) -> None:
-        self._where = {"host": str(sockets), "port": PORT, "user": ADMINISTRATOR, "password": password}
+        self._host = str(sockets)
+        self._password = password
         self._held: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
@@ -49,7 +50,13 @@ class Services:
         while True:
             with suppress(psycopg.Error):
                 connection = await psycopg.AsyncConnection.connect(
-                    dbname="postgres", application_name=name, autocommit=True, **self._where
+                    host=self._host,
+                    port=PORT,
+                    user=ADMINISTRATOR,
+                    password=self._password,
+                    dbname="postgres",
+                    application_name=name,
+                    autocommit=True,
                 )
                 async with connection:
                     entered.set()

@@ -17,6 +17,7 @@ from runbooks.model.settings import VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runbooks.clients.cloudflare import Origin
     from runbooks.commands.frame.console import Console
     from runbooks.engine.step import Book
 
@@ -42,7 +43,13 @@ def typed(arguments: Mapping[str, Any], shape: type[ShapeT], *, task: str) -> Sh
 def _backup(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import backup
 
-    return backup.book(console.settings, console.programs, open_catalog(console.settings), clock=console.clock)
+    return backup.book(
+        console.settings,
+        lambda: console.cloudflare,
+        console.programs,
+        open_catalog(console.settings),
+        clock=console.clock,
+    )
 
 
 def _verify(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
@@ -122,13 +129,27 @@ def _finish(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import finish_restore
     from runbooks.steps.archive.own import own_of
 
-    return finish_restore.book(console.postgres, own_of(console.settings, console.programs))
+    origin = _origin(console)
+    return finish_restore.book(console.postgres, own_of(console.settings, console.programs), origin=origin)
 
 
 def _release(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
     from runbooks import release_held
+    from runbooks.steps.database.replaced import refuse_replaced
 
-    return release_held.book(console.postgres, console.settings.stack.hazards.outgoing)
+    stack, origin = console.settings.stack, _origin(console)
+
+    def in_use() -> None:
+        refuse_replaced(console.postgres, origin()[0], hyperdrive=stack.database.hyperdrive)
+
+    return release_held.book(console.postgres, stack.hazards.outgoing, in_use=in_use)
+
+
+def _origin(console: Console) -> Callable[[], tuple[Origin | None, str]]:
+    """Return how to ask where the API's connections go; without an answer why that is not known."""
+    from runbooks.steps.cloudflare.hyperdrive import origin_now
+
+    return lambda: origin_now(lambda: console.cloudflare, console.settings.stack.database.hyperdrive)
 
 
 SHELF: Final[Mapping[str, Maker]] = {

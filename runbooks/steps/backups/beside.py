@@ -103,7 +103,7 @@ def load_beside(beside: Beside, *, name: str) -> Step:
     def holds(_sight: Sight) -> Held:
         with database.named(BESIDE).reading() as session:
             found = notes(session)
-        at = next((one for one in (beside.fresh, current) if found.get(one) == note), None)
+        at = next((one for one in (beside.fresh, current) if found.get(one, "").startswith(note)), None)
         if at:
             return Yes({"database": at, "note": note})
         return No({}, f"no database is noted as “{note}”")

@@ -16,7 +16,7 @@ from runbooks.clients.postgres import sql
 from runbooks.model.errors import CheckError
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.catalog import DUMP
-from runbooks.steps.backups.entries import Entry, Sorted, entries, sort
+from runbooks.steps.backups.entries import DATA, Entry, Sorted, entries, sort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,7 +57,7 @@ def load(
         chosen = _for_superuser(listed)
         if not session.value("select rolsuper from pg_roles where rolname = current_user"):
             left_out += make_extensions(session, manifest)
-            chosen = sort(listed, become=_names(session, BECOME))
+            chosen = without_strangers(sort(listed, become=_names(session, BECOME)), _names(session, SCHEMAS))
         made = _names(session, SCHEMAS)
     chosen = replace(chosen, ours=tuple(one for one in chosen.ours if one.kind != "SCHEMA" or one.name not in made))
     watch = _Watch(programs, manifest.server.bytes, report)
@@ -78,6 +78,18 @@ def _for_superuser(listed: Sequence[Entry]) -> Sorted:
     """Return everything as it was; only what is said of an extension is the extension's own."""
     ours = tuple(one for one in listed if not (one.kind == "COMMENT" and one.name.startswith("EXTENSION ")))
     return Sorted(ours, (), ())
+
+
+def without_strangers(chosen: Sorted, made: frozenset[str]) -> Sorted:
+    """Skip rows of tables in a schema that neither the dump nor the database makes.
+
+    They are an extension's own (pg_cron's jobs), which cannot be made here: pg_cron lives in one database of a server.
+    """
+    every = (*chosen.ours, *chosen.theirs)
+    known = {"-", "", *made, *(one.name for one in every if one.kind == "SCHEMA")}
+    strange = tuple(one for one in every if one.kind in DATA and one.schema not in known)
+    ours, theirs = (tuple(one for one in part if one not in strange) for part in (chosen.ours, chosen.theirs))
+    return Sorted(ours, theirs, (*chosen.skipped, *strange))
 
 
 @dataclass

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import ActRefused, CheckError
+from runbooks.model.errors import ActRefused, CheckError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,14 @@ def find(cloudflare: Cloudflare, name: str) -> Hyperdrive:
         message = f"Hyperdrive {name} in account {cloudflare.account}: expected a config of that name, there is none."
         raise CheckError(message, next_command="invoke deploy")
     return found[0]
+
+
+def origin_now(cloudflare: Callable[[], Cloudflare], name: str) -> tuple[Origin | None, str]:
+    """Return where the API's connections go; or None and why that is not known: no token, no answer, no such config."""
+    try:
+        return find(cloudflare(), name).origin, ""
+    except (Refused, CheckError) as error:
+        return None, str(error)
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,14 @@ class Moving:
 
 def move_connection(moving: Moving, *, name: str) -> Step:
     """Return the step that sends the Worker's connections to another database, also of another server."""
-    same = (moving.to.host, moving.to.port) == (moving.back_to.host, moving.back_to.port)
+    same = replace(moving.to, database=moving.back_to.database) == moving.back_to
     return Step(
         name=name,
         title=f"send the connections of {moving.name} from {moving.back_to} to {moving.to}",
         effect=Effect.WRITE,
         holds=moving.holds,
         act=moving.act,
-        undo=moving.undo if same else NoUndo("the former server's password is not known here"),
+        undo=moving.undo if same else NoUndo("the password of the former server or user is not known here"),
         expect=1.0,
         deadline=120.0,
         attempts=3,

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from runbooks.clients.cloudflare import Origin
 from runbooks.model.account import Difference, Kind
+from runbooks.steps.database.replaced import left_by_restore, origin_of, set_to
 from runbooks.steps.drift.difference import AGAIN, differs
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def _hyperdrive(account: Account, stack: Stack, database: str, known: set[str]) 
         expected = _origin(database)
         if expected:
             found = {key: used.origin.get(key) for key in expected}
-            yield from differs("Hyperdrive", f"{name} origin", expected, found, trail=trail, id_=used.id)
+            mend = _mend(database, found)
+            yield from differs("Hyperdrive", f"{name} origin", expected, found, trail=trail, id_=used.id, mend=mend)
 
 
 def _origin(database: str) -> dict[str, Any]:
@@ -88,6 +91,14 @@ def _origin(database: str) -> dict[str, Any]:
         "database": unquote(parts.path.strip("/")),
         "user": unquote(parts.username or ""),
     }
+
+
+def _mend(database: str, found: dict[str, Any]) -> str:
+    """Return what mends another origin: where a restore has moved it, the address is what is old."""
+    origin = Origin(str(found["host"]), int(found["port"] or POSTGRES), str(found["database"]), str(found["user"]))
+    if left_by_restore(database, origin):
+        return f"a restore has moved it: {set_to(origin_of(database), origin.database)}"
+    return AGAIN
 
 
 def _buckets(account: Account, stack: Stack) -> Iterator[Difference]:

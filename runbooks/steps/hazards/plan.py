@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from runbooks.clients.logs.telemetry import Telemetry
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
+from runbooks.steps.hazards.jobs import held_by, hold_jobs, release_jobs
 from runbooks.steps.hazards.logins import end_logins
-from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs
+from runbooks.steps.hazards.outgoing import hold_outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +52,13 @@ class Holding:
             steps.append(erase(database, self.owed, self.stack.hazards.erasures, name="erase again"))
         return (*steps, end_logins(database, self.stack.hazards.sessions, name="end logins"))
 
-    def over(self, database: Postgres) -> tuple[Step, ...]:
-        """Return what ends it, once the recovered database is in its place."""
-        return (release_jobs(database, held_by(HELD), name="release jobs"),)
+    def over(self, database: Postgres, *, former: str = "") -> tuple[Step, ...]:
+        """Return what ends it, once the recovered database is in its place; in that of `former` by another name."""
+        return (release_jobs(database, held_by(HELD), name="release jobs", former=former),)
 
     def lines(self) -> tuple[str, ...]:
         """Say in the plan what it means to users."""
         erased = f"{len(self.owed)} erasures since then are done again" if self.owed else "no erasure since then"
         held = [one.name for one in self.stack.hazards.outgoing]
         stays = f"; {', '.join(held)} that waited then stay held until `invoke restore.release`" if held else ""
-        return (f"{erased}; every login ends; jobs of the database stand still until it is proven{stays}",)
+        return (f"{erased}; every login ends; its own jobs stand still until it is proven{stays}",)

@@ -8,19 +8,21 @@ where the server itself is a new one.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from runbooks.clients.cloudflare import Origin
 from runbooks.model.errors import Refused
 from runbooks.steps.backups.beside import Beside, find_equal, forget, have_on_this_machine, load_beside
 from runbooks.steps.backups.proofs import Proof, proofs
+from runbooks.steps.backups.room import fetched, refuse_without_room, refuse_without_server_room
 from runbooks.steps.backups.sealing import opened
 from runbooks.steps.cloudflare.hyperdrive import Moving, find, move_connection
 from runbooks.steps.database.present import NAMED, Present
 from runbooks.steps.database.renaming import Places, switch, why_not_renamed
+from runbooks.steps.database.replaced import beside_name, note_place, origin_of, set_to
 from runbooks.steps.recovery.strategy import Around, ByDump, Reached
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
     from runbooks.steps.backups.catalog import Catalog, Manifest
 
 LISTED: Final = 5  # backups that a refusal names
-PORT: Final = 5432
 
 
 @dataclass
 class Dump:
-    """Own backups of one stack. `answers`: does the database, now."""
+    """Own backups of one stack. `answers`: does the database, now.
+
+    `free` returns the free bytes of the server's disk, or why they are not known.
+    """
 
     settings: Settings
     home: Home
@@ -51,6 +55,7 @@ class Dump:
     point: Point
     answers: Callable[[], bool]
     now: datetime
+    free: Callable[[], tuple[int | None, str]]
     name: str = "dump"
     copies_present: bool = False
     program: str = "pg_restore"
@@ -87,12 +92,15 @@ class Dump:
         manifest, passed_over = self._chosen()
         if manifest.envelope is not None:
             opened(manifest.envelope, self.settings.environment.get("EMS_BACKUP_KEY"))
+        refuse_without_room(fetched(self.own, manifest, self.settings.home), next_command=f"df -h {self.settings.home}")
         with self.programs.database.reading() as session:
+            finish = f"invoke restore.finish --stack {shlex.quote(self.settings.argument)} --dry-run"
+            room = refuse_without_server_room(session, manifest, self.free, next_command=finish)
             current = str(session.value("select current_database()"))
             stays = why_not_renamed(session)
         ending = f"{self.now:%Y%m%d_%H%M%S}"
-        fresh = f"{current}_{ending}"
-        final = self._origin(fresh if stays else current)
+        fresh = beside_name(current, ending)
+        final = origin_of(self.programs.database.url, fresh if stays else current)
         origin = find(self.cloudflare, self.settings.stack.database.hyperdrive).origin
         proof = self.proven.get(manifest.id)
         reached = ByDump(
@@ -109,7 +117,7 @@ class Dump:
         )
         shown = f"proven {proof.at:%Y-%m-%d %H:%M} UTC" if proof else "never proven: invoke backup.verify"
         why = f"backup {manifest.id} ({shown}) is the newest whole one not after the point"
-        return reached, "; ".join((why, *passed_over))
+        return reached, "; ".join((why, *passed_over, room))
 
     def losses(self, reached: Reached, present: Present | None) -> tuple[str, ...]:
         """Compare the rows of now with those of the backup, table by table."""
@@ -158,7 +166,10 @@ class Dump:
                 self.cloudflare, stack.database.hyperdrive, reached.origin, reached.moves_from, self._password
             )
             steps.append(move_connection(moving, name="move connections"))
-        steps += around.holding.over(fresh if reached.former is None else database)
+        if reached.former is not None:
+            return (*steps, *around.holding.over(database), forget(beside, name="forget"))
+        steps.append(note_place(database, reached.fresh, reached.current, reached.backup, name="note the place"))
+        steps += around.holding.over(fresh, former=reached.current)
         return (*steps, forget(beside, name="forget"))
 
     def keeps(self, reached: Reached, copied: str) -> str:
@@ -167,8 +178,8 @@ class Dump:
         reached = _own(reached)
         if reached.former is None:
             return (
-                f"the present database {reached.current} as it is; afterwards set EMS_DATABASE_URL to the database "
-                f"{reached.origin}"
+                f"the present database {reached.current} as it is, for it cannot be renamed; a platform's own services "
+                f"(sign-in, storage, API) stay with it. Afterwards, everywhere: {set_to(reached.origin, reached.fresh)}"
             )
         return f"the present database as {reached.former}, until `invoke restore.finish` (`runs.undo` goes back to it)"
 
@@ -211,10 +222,6 @@ class Dump:
             reached.current,
             reached.fresh,
         )
-
-    def _origin(self, database: str) -> Origin:
-        parts = urlsplit(self.programs.database.url)
-        return Origin(parts.hostname or "", parts.port or PORT, database, unquote(parts.username or ""))
 
     def _password(self) -> str:
         return unquote(urlsplit(self.programs.database.url).password or "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point, check_window
 from runbooks.steps.database.present import Present, check_without_present, losses, owed
+from runbooks.steps.database.replaced import instead
 from runbooks.steps.database.supabase import let_the_archive_reach, recover
 from runbooks.steps.database.verification import verify
 from runbooks.steps.recovery.strategy import Around, ByPitr, Reached
@@ -74,7 +75,21 @@ class Pitr:
         if not self.answers():
             latest = self.backups.window.latest
             check_without_present(self.point, latest, where=self.database.where, agreed=self.agreed, asker=self.asker)
+        else:
+            self._refuse_to_before_it_was_made()
         return ByPitr(self.point.at), "the provider's recovery reaches any second of its window"
+
+    def _refuse_to_before_it_was_made(self) -> None:
+        """Raise Refused where the recovery would take this database away: at the point another had its place."""
+        with self.database.reading() as session:
+            since = next((one for one in instead(session) if one.name == self.database.database), None)
+        if since is not None and self.point.at < since.since:
+            message = (
+                f"Database {self.database.where} took the place of {since.former} at {since.at} (run {since.run}): the "
+                f"provider's recovery takes the whole server back to {self.point.utc}, where it is not there. An own "
+                "backup of then reaches it; so does `runs.undo` of that run, and then a restore."
+            )
+            raise Refused(message, next_command=f'{self.asker.command}"{self.point.given}" --strategy=dump')
 
     def losses(self, _reached: Reached, present: Present | None) -> tuple[str, ...]:
         """Return what was written after the point."""

@@ -11,6 +11,7 @@ from runbooks.clients.cloudflare_secrets import root_of
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.edge import any_version, serves
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
+from runbooks.steps.journals import refuse_while_stopped
 from runbooks.steps.pins import pin_release
 from runbooks.steps.releases import LEDGER, quarantine, read_releases, record_verified
 from runbooks.steps.rollback.asked import NAME, UUID
@@ -64,6 +65,11 @@ class ApiRollback:
             raise Refused(message, next_command=self.asked.command("deploy"))
         deployable = {version.id: version for version in self.cloudflare.versions(self.worker)}
         releases = read_releases(self.asked.home, "api")
+        if live.version in deployable and deployable[live.version].is_maintenance:
+            refuse_while_stopped(
+                self.asked.home, self.asked.settings.name, self.asked.settings.argument, worker=self.worker,
+                now=self.asked.clock(),
+            )  # fmt: skip
         chosen = self.asked.arguments.to
         target = self.chosen(deployable, releases) if chosen else self.last_good(live, deployable, releases)
         now = tuple(share.version_id for share in live.versions)

@@ -18,6 +18,7 @@ from runbooks.steps.backups.sealing import public_of
 from runbooks.steps.backups.storing import publish, store
 from runbooks.steps.cloudflare.hyperdrive import Moving, move_connection
 from runbooks.steps.database.renaming import FORMER, LOADED, Places, drop_former, switch
+from runbooks.steps.database.replaced import note_place
 from tests.runbooks.desk import now
 from tests.runbooks.steps.backups.test_sealing import private_key
 
@@ -103,6 +104,11 @@ class Acts:
         self.make("lost_now", "lost_fresh", note=("lost_fresh", LOADED + ID))
         return switch(Places(self.database, "lost_now", "lost_fresh", "lost_former", ID), name="switch")
 
+    def noted(self) -> Step:
+        """Return what notes whose place a loaded database has."""
+        self.make("lost_loaded", note=("lost_loaded", LOADED + ID))
+        return note_place(self.database, "lost_loaded", "postgres", ID, name="note")
+
     def dropped(self) -> Step:
         """Return what drops a former database."""
         self.make("lost_kept", note=("lost_kept", f"{FORMER}r when backup {ID} took its place at 2026-11-20T03:05:00Z"))
@@ -131,5 +137,6 @@ MAKERS: Final[dict[str, Callable[[Acts], Step]]] = {
     "beside.forget": Acts.forgotten,
     "renaming.switch": Acts.switched,
     "renaming.drop_former": Acts.dropped,
+    "replaced.note_place": Acts.noted,
     "hyperdrive.move_connection": Acts.moved,
 }

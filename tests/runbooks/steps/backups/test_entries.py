@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runbooks.steps.backups.entries import entries, sort
+from runbooks.steps.backups.loading import without_strangers
 
 LISTED = (
     "8; 2615 16448 SCHEMA - auth supabase_auth_admin",
@@ -46,3 +47,13 @@ def test_in_a_new_database_what_is_the_platforms_becomes_ours() -> None:
     ]
     assert named(chosen.skipped) == ["DEFAULT ACL DEFAULT PRIVILEGES FOR TABLES", "EVENT TRIGGER pgrst_watch"]
     assert named(chosen.ours)[:2] == ["TABLE horses", "TABLE DATA horses"]
+
+
+def test_rows_of_an_extension_that_cannot_be_made_are_left_out() -> None:
+    """pg_cron's own table comes with the extension, which another database of the server has: its rows are skipped."""
+    listed = [*LISTED, "3653; 0 16900 TABLE DATA cron job supabase_admin"]
+    sorted_ = sort(entries(listed), become=frozenset({"postgres"}))
+    chosen = without_strangers(sorted_, frozenset({"public"}))
+    assert (named(chosen.skipped)[-1], named(chosen.ours)) == ("TABLE DATA job", named(sorted_.ours))
+    assert "TABLE DATA users" in named(chosen.theirs)
+    assert without_strangers(sorted_, frozenset({"public", "cron"})) == sorted_

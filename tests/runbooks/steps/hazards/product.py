@@ -12,8 +12,9 @@ from infra.shapes import Erasure, Outgoing
 from runbooks.clients.logs.telemetry import Request
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import Erased, erase, note_erasures
+from runbooks.steps.hazards.jobs import hold_jobs, release_jobs
 from runbooks.steps.hazards.logins import end_logins
-from runbooks.steps.hazards.outgoing import hold_jobs, hold_outgoing, release_jobs, release_outgoing
+from runbooks.steps.hazards.outgoing import hold_outgoing, release_outgoing
 from tests.runbooks.desk import now
 
 if TYPE_CHECKING:
@@ -32,15 +33,18 @@ create schema shop; create schema cron; create schema net;
 create table shop.people (id bigint, name text);
 create table shop.logins (token text);
 create table shop.mails (id bigint primary key, state text);
-create table cron.job (jobid bigint, active boolean, username text default current_user);
+create table cron.job (jobid bigint, active boolean, username text default current_user, jobname text,
+  schedule text default '0 3 * * *', database text default current_database());
 create table net.http_request_queue (id bigint);
-create function cron.alter_job(job_id bigint, active boolean) returns void language sql
-  begin atomic update cron.job set active = alter_job.active where jobid = job_id; end;
+create function cron.alter_job(job_id bigint, database text default null, active boolean default null)
+  returns void language sql begin atomic
+  update cron.job j set active = coalesce(alter_job.active, j.active),
+         database = coalesce(alter_job.database, j.database) where jobid = job_id; end;
 insert into shop.people values (1, 'Ada'), (2, 'Bob'), (3, 'Cy');
 insert into shop.logins values ('a'), ('b');
 insert into shop.mails values (1, 'sent'), (2, 'waiting'), (3, 'waiting');
 insert into cron.job values (1, true), (2, false), (3, true);
-insert into cron.job values (4, true, 'somebody');
+insert into cron.job values (4, true, 'somebody', 'nightly');
 insert into net.http_request_queue values (1);
 truncate auth.users cascade;
 insert into auth.users (id) values ('00000000-0000-4000-8000-000000000001');
@@ -113,8 +117,8 @@ class Product:
 
 
 MAKERS: Final[dict[str, Callable[[Product], Step]]] = {
-    "outgoing.hold_jobs": lambda p: hold_jobs(p.database, name="hold"),
-    "outgoing.release_jobs": Product.awake,
+    "jobs.hold_jobs": lambda p: hold_jobs(p.database, name="hold"),
+    "jobs.release_jobs": Product.awake,
     "outgoing.hold_outgoing": lambda p: hold_outgoing(p.database, (MAILS,), name="hold"),
     "outgoing.release_outgoing": Product.released,
     "accepted.list_accepted": lambda p: list_accepted(

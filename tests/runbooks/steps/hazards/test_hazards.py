@@ -19,8 +19,9 @@ from runbooks.model.errors import CheckError, Refused
 from runbooks.steps.database.server import may
 from runbooks.steps.hazards.accepted import list_accepted
 from runbooks.steps.hazards.erasures import LEDGER, Erased, erase, erased_since, note_erasures, read_erasures
+from runbooks.steps.hazards.jobs import held_by, hold_jobs, release_jobs
 from runbooks.steps.hazards.logins import end_logins
-from runbooks.steps.hazards.outgoing import held_by, hold_jobs, hold_outgoing, release_jobs, release_outgoing
+from runbooks.steps.hazards.outgoing import hold_outgoing, release_outgoing
 from runbooks.steps.lines import add_line
 from tests.runbooks.desk import now
 from tests.runbooks.steps.hazards.product import GONE, KINDS, MAILS, Log, Product
