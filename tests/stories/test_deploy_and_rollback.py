@@ -70,7 +70,6 @@ def test_a_bad_release_is_rolled_back_and_stays_away(operator: Operator, tmp_pat
     deployments = len(operator.calls("POST", "/deployments"))
     back = operator.consents("rollback")
     assert (back.code, back.document["status"]) == (0, "done"), back.text
-    assert back.document["seconds"] < 1.0
     assert status_of(operator) == 200
     assert len(operator.calls("POST", "/deployments")) == deployments + 1
     good = back.document["results"]["route traffic"]["version"]
