@@ -8,7 +8,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, field
 
-HostName = Annotated[str, Meta(pattern=r"^(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+_LABEL, _TOP = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", "([a-z]{2,63}|xn--[a-z0-9-]{1,59})"
+HostName = Annotated[str, Meta(pattern=rf"^(?=.{{1,253}}$)({_LABEL}\.)+{_TOP}$")]
+RecordName = Annotated[str, Meta(pattern=rf"^(?=.{{1,253}}$)(\*\.)?({_LABEL}\.)+{_TOP}$")]
+"""The name of a DNS record, which may stand for all below it (`*.example.com`)."""
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 UrlPath = Annotated[str, Meta(pattern=r"^/")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]

@@ -30,6 +30,7 @@ from infra.shapes import (
     Pin,
     Protection,
     PublicKey,
+    RecordName,
     Seconds,
     TableName,
     Url,
@@ -129,7 +130,7 @@ class Web(Frozen, frozen=True):
 class Record(Frozen, frozen=True):
     """A DNS record beside those of the services. `ttl` in seconds, 1 means automatic."""
 
-    name: HostName
+    name: RecordName
     type: str
     ttl: int
     content: str | None = None

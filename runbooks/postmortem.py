@@ -5,6 +5,7 @@ Doing it again gives the same bytes: all of it comes from what was recorded, not
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def _found(settings: Settings, home: Home, run: str | None) -> tuple[str, Home]:
     name = run or newest[-1]
     if name not in known:
         message = f"run {name}: expected one of the runs in {where}, the newest are {', '.join(newest[-3:])}"
-        raise Refused(message, next_command=f"invoke runs --stack {settings.argument}")
+        raise Refused(message, next_command=f"invoke runs --stack {shlex.quote(settings.argument)}")
     return name, known[name]
 
 

@@ -61,7 +61,12 @@ class Zones:
         if asked.opcode() != dns.opcode.QUERY or len(asked.question) != 1:
             told.set_rcode(dns.rcode.NOTIMP)
         else:
-            self._fill(told, asked.question[0])
+            try:
+                self._fill(told, asked.question[0])
+            except (dns.exception.DNSException, ValueError) as error:
+                _log.error("%s: %s", asked.question[0], error)
+                told = dns.message.make_response(asked)
+                told.set_rcode(dns.rcode.SERVFAIL)
         limit = 65535 if largest is None else max(largest, min(asked.payload, _UDP_SIZE) if asked.edns >= 0 else 0)
         try:
             return told.to_wire(max_size=limit)
@@ -183,8 +188,8 @@ def _text(record: dict[str, Any]) -> str:
             return f'{int(data["flags"])} {data["tag"]} "{data["value"]}"'
         case "SRV" if data:
             return f"{int(data['priority'])} {int(data['weight'])} {int(data['port'])} {_dotted(str(data['target']))}"
-        case "MX":
-            return f"{int(record.get('priority') or 0)} {_dotted(content)}"
+        case "MX" | "URI" as kind:
+            return f"{int(record.get('priority') or 0)} {_dotted(content) if kind == 'MX' else content}"
         case "CNAME" | "NS" | "PTR":
             return _dotted(content)
         case "TXT" if not content.startswith('"'):
@@ -200,7 +205,8 @@ def _dotted(name: str) -> str:
 
 def _rrset(owner: str, ttl: int, rdtype: str, texts: list[str]) -> dns.rrset.RRset:
     name = dns.name.from_text(owner)
-    return dns.rrset.from_text_list(name, ttl, dns.rdataclass.IN, dns.rdatatype.from_text(rdtype), texts)
+    kind, root = dns.rdatatype.from_text(rdtype), dns.name.root
+    return dns.rrset.from_text_list(name, ttl, dns.rdataclass.IN, kind, texts, origin=root, relativize=False)
 
 
 class Server:

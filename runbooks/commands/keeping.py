@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def _alarms(console: Console, own: Sequence[Manifest], last: Proof | None, now: 
 
 def _mends(console: Console, alarms: Sequence[str]) -> str:
     made = any("proof" not in alarm and "proven" not in alarm and "not good" not in alarm for alarm in alarms)
-    return f"invoke backup{'' if made else '.verify'} --stack {console.settings.argument}"
+    return f"invoke backup{'' if made else '.verify'} --stack {shlex.quote(console.settings.argument)}"
 
 
 def _of_provider(console: Console) -> tuple[tuple[Backup, ...], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def up(console: Console) -> Exit:
         found = twin.running(state)
         if found is None:
             message = f"{state}: expected a running twin, it has ended; its logs are in {state / 'logs'}."
-            raise Refused(message, next_command=f"invoke twin.up --stack {settings.argument}")
+            raise Refused(message, next_command=f"invoke twin.up --stack {shlex.quote(settings.argument)}")
         _introduce(fresh, found)
     finally:
         fresh.close()
@@ -85,7 +86,7 @@ def break_down(console: Console, *, what: str, fault: Fault | None, clear: bool)
     found = twin.running(settings.twin_state)
     if found is None:
         message = f"Stack {settings.name}: expected a running twin in {settings.twin_state}, got none."
-        raise Refused(message, next_command=f"invoke twin.up --stack {settings.argument}")
+        raise Refused(message, next_command=f"invoke twin.up --stack {shlex.quote(settings.argument)}")
     control = twin.control(found.cloudflare)
     if clear:
         control.clear_faults()
@@ -114,7 +115,7 @@ def _local(console: Console) -> Settings:
 def _introduce(console: Console, found: Addresses) -> None:
     """Print where the twin answers and what to try; its tokens stay in its folder."""
     settings = console.settings
-    stack, argument = settings.stack, settings.argument
+    stack, argument = settings.stack, shlex.quote(settings.argument)
     health = f"curl -H 'Host: {stack.api.host}' {found.edge}{stack.api.health.path}"
     point = f"invoke restore --stack {argument} --point='30s ago' --dry-run"
     tries = [health, point, f"invoke rollback --stack {argument} --dry-run", f"invoke twin.down --stack {argument}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from functools import partial
@@ -168,7 +169,7 @@ def _find(console: Console, run: str, *, unfinished: bool = False) -> RunSummary
     if not found:
         kind = "an unfinished run" if unfinished else f"run {run}" if run else "a run"
         message = f"{console.runner.home.where(RUNS)}: expected {kind}, got none of {len(runs)}."
-        raise Refused(message, next_command=f"invoke runs --stack {console.settings.argument}")
+        raise Refused(message, next_command=f"invoke runs --stack {shlex.quote(console.settings.argument)}")
     return found[-1]
 
 

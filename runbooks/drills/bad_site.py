@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runbooks.drills.rig.stage import Stage
 
 NOTICE: Final = 10.0  # seconds for our own look to see it; a deployment of Pages is live at once
+ADDED: Final = '<script src="/drill-not-built.js"></script>\n'
+"""What a page without scripts and styles is given."""
 NEEDED: Final = (Role.SCRIPT, Role.STYLE)
 
 
@@ -85,17 +87,17 @@ def _bad_stack(stage: Stage) -> Path:
     web = site.settings.stack.web
     copy = folder / "web"
     shutil.copytree(site.settings.root / web.folder, copy)
-    misnamed = 0
-    for page in copy.rglob("*.html"):
+    pages = list(copy.rglob("*.html"))
+    if not pages:
+        message = f"ems-ops:web.folder: {web.folder}: expected a page (*.html), got none to break"
+        raise NotSo(message)
+    for page in pages:
         text = page.read_text("utf-8")
         path = f"/{page.relative_to(copy).as_posix()}"
-        for one in references(web.host, path, Role.PAGE, text):
-            name = one.path.partition("?")[0].rpartition("/")[2]
-            if one.role in NEEDED and name in text:
-                text = text.replace(name, f"drill-{name}")
-                misnamed += 1
-        page.write_text(text, "utf-8")
-    if not misnamed:
-        message = f"ems-ops:web.folder: {web.folder}: expected a page that needs a script or a style, got none to break"
-        raise NotSo(message)
+        named = [one.path.partition("?")[0].rpartition("/")[2] for one in references(web.host, path, Role.PAGE, text)
+                 if one.role in NEEDED]  # fmt: skip
+        broken = text
+        for name in dict.fromkeys(named):
+            broken = broken.replace(name, f"drill-{name}")
+        page.write_text(broken if broken != text else text + ADDED, "utf-8")
     return write_stack(site.settings, folder, stage.addresses, site=copy)

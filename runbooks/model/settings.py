@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -49,6 +50,10 @@ VARIABLES: Final = {
 }
 """The secrets, which only the environment holds, and what each one is."""
 
+
+STEP: Final = re.compile(r"[^.\[\]]+")
+"""A key or a place within a path of the typed reader: `api.smoke[1].path`."""
+SHOWN: Final = 80
 
 OPTIONAL: Final = {field.name for field in msgspec.structs.fields(Stack) if not field.required}
 """Keys that an older stack file may lack."""
@@ -188,7 +193,21 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
         if not field:  # two keys that do not fit; the text begins with one of them
             raise _refusal(file, f"{PROJECT}:{what.rstrip('.')}", "") from None
         key = next((key for key, name in known.items() if name == field), field)
-        raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}") from None
+        got = _found(fields, path)
+        got = got and (f" {got}" if ", got" in what else f", got {got}")
+        raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}{got}") from None
+
+
+def _found(fields: dict[str, Any], path: str) -> str:
+    """Return what stands where something does not fit, as far as it is one value (`records[2].name`)."""
+    value: Any = fields
+    for part in STEP.findall(path):
+        inside = value.get(part) if isinstance(value, dict) else value[int(part)] if isinstance(value, list) else None
+        value = inside
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    text = str(value)
+    return f"{text[:SHOWN]!r}" + (f" … ({len(text)} characters)" if len(text) > SHOWN else "")
 
 
 def _with_places(stack: Stack, file: Path) -> Stack:

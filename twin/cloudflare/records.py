@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import copy
-import ipaddress
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from twin.cloudflare import bind
+from twin.cloudflare.contents import TYPES, check_content, content_of
 from twin.cloudflare.errors import ApiError, Json, ok, page, read
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-TYPES = "A AAAA CAA CNAME DS HTTPS LOC MX NAPTR NS PTR SMIMEA SRV SSHFP SVCB TLSA TXT URI".split()  # noqa: SIM905 - names
 PROXIABLE = frozenset({"A", "AAAA", "CNAME"})
 SETTABLE = ("name", "type", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
 AUTOMATIC = 1
@@ -34,31 +29,6 @@ def absolute(name: str, zone: Json) -> str:
     if plain == zone["name"] or plain.endswith("." + zone["name"]):
         return plain
     return f"{plain}.{zone['name']}"
-
-
-def content_of(kind: str, data: Json) -> str:
-    """Return the text form of structured data: CAA, SRV and the like."""
-    if kind == "CAA":
-        return f'{data.get("flags", 0)} {data.get("tag")} "{data.get("value")}"'
-    if kind == "SRV":
-        return f"{data.get('weight')} {data.get('port')} {data.get('target')}"
-    return " ".join(str(value) for value in data.values())
-
-
-def check_content(kind: str, content: str) -> None:
-    """Refuse an address or target that is none; 400 with 9005 or 9007."""
-    families: dict[str, tuple[Callable[[str], object], str]] = {
-        "A": (ipaddress.IPv4Address, "IPv4"),
-        "AAAA": (ipaddress.IPv6Address, "IPv6"),
-    }
-    if kind in families:
-        parse, family = families[kind]
-        try:
-            parse(content)
-        except ValueError:
-            raise ApiError(400, 9005, f"Content for {kind} record must be a valid {family} address.") from None
-    if not content or (kind in {"CNAME", "MX", "NS"} and (" " in content or "/" in content)):
-        raise ApiError(400, 9007, f"Content for {kind} record is invalid.")
 
 
 def check_clash(zone: Json, record: Json) -> None:

@@ -99,7 +99,8 @@ class Resolver:
 def spelled(kind: str, text: str) -> str | None:
     """Return a record's text in the one spelling in which answers are compared; None when it is no such text."""
     try:
-        read = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(kind), text)
+        what = dns.rdatatype.from_text(kind)
+        read = dns.rdata.from_text(dns.rdataclass.IN, what, text, origin=dns.name.root, relativize=False)
     except dns.exception.DNSException:
         return None
     return read.to_text().casefold() if kind not in ("TXT", "CAA") else read.to_text()

@@ -140,7 +140,7 @@ class Console:
         settings = self.settings
         if is_local(settings.stack) and not settings.environment.get(variable):
             message = f"Stack {settings.name}: expected its twin to run, {settings.twin_state} holds none."
-            raise Refused(message, next_command=f"invoke twin.up --stack {settings.argument}")
+            raise Refused(message, next_command=f"invoke twin.up --stack {shlex.quote(settings.argument)}")
         token = settings.require(variable)
         transport = Transport(provider, base_url, token, read_only=self.flags.dry_run)
         self._open.callback(transport.close)

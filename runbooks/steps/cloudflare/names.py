@@ -106,8 +106,8 @@ def zone_text(record: Record) -> str:
             return f'{int(data["flags"])} {data["tag"]} "{data["value"]}"'
         case "SRV" if data:
             return f"{int(data['priority'])} {int(data['weight'])} {int(data['port'])} {_dotted(str(data['target']))}"
-        case "MX":
-            return f"{record.priority or 0} {_dotted(content)}"
+        case "MX" | "URI" as kind:  # the priority stands beside the content
+            return f"{record.priority or 0} {_dotted(content) if kind == 'MX' else content}"
         case "CNAME" | "NS" | "PTR":
             return _dotted(content)
         case "TXT" if not content.startswith('"'):

@@ -203,7 +203,7 @@ class Dump:
         )
         message = f"{'; '.join(passed_over)}. Nothing was stopped." + (f" Good: {older[-1]}." if older else "")
         command = f"invoke restore --point=backup:{older[-1]} --strategy=dump" if older else "invoke backup.list"
-        raise Refused(message, next_command=f"{command} --stack {self.settings.argument}")
+        raise Refused(message, next_command=f"{command} --stack {shlex.quote(self.settings.argument)}")
 
     def _fault(self, manifest: Manifest) -> str:
         """Return why a backup must not be taken: bytes that are not as written, or a proof that failed."""

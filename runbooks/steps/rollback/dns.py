@@ -106,11 +106,13 @@ class DnsRollback:
             return by_state[state]
         known = [one for one in releases.good if one in by_state and one != state]
         if not known:
+            others = tuple(snapshot for snapshot in snapshots if snapshot.state != state)
             message = (
                 f"{self.zone.name}: expected a verified state beside the present one, got none in "
-                f"{self.asked.home.where(LEDGER)}. Not proven good: {_listed(snapshots)}."
+                f"{self.asked.home.where(LEDGER)}. Not proven good: {_listed(others) or 'none'}."
             )
-            raise Refused(message, next_command=f"{self.asked.again(snapshots[-1].state)} --dry-run")
+            again = f"{self.asked.again(others[-1].state)} --dry-run" if others else self.asked.command("deploy")
+            raise Refused(message, next_command=again)
         return by_state[known[-1]]
 
     def by_state(self, to: str, snapshots: tuple[Snapshot, ...]) -> Snapshot:

@@ -52,6 +52,7 @@ def test_texts_have_one_spelling() -> None:
     assert spelled("TXT", '"A"') != spelled("TXT", '"a"')
     assert spelled("AAAA", "2001:DB8:0::1") == "2001:db8::1"
     assert spelled("A", "nonsense") is None
+    assert spelled("NAPTR", '1 2 "s" "" "" x.example') == spelled("NAPTR", '1 2 "s" "" "" x.example.')
 
 
 def test_a_zone_that_is_not_there_is_told(plane: Plane) -> None:

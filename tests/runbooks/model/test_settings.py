@@ -74,7 +74,26 @@ def test_says_what_type_was_expected(root: Path, tmp_path: Path) -> None:
     """A value of the wrong type is refused with its whole path and what was expected."""
     file = stack_file(root, tmp_path, {"ems-ops:objectives": {"rto_seconds": "soon", "rpo_seconds": 1}})
     assert refusal(file) == (
-        "Pulumi.other.yaml: ems-ops:objectives.rto_seconds is not right: Expected `float`, got `str`."
+        "Pulumi.other.yaml: ems-ops:objectives.rto_seconds is not right: Expected `float`, got `str` 'soon'."
+    )
+
+
+def test_says_what_was_got_and_takes_names_as_the_world_has_them(root: Path, tmp_path: Path) -> None:
+    """A value that does not fit is shown; wildcards, underscores and encoded top domains are names of records."""
+    names = ("*.apps.example.com", "k1._domainkey.example.com", "a_b.example.com", "xn--e1afmkfd.xn--p1ai")
+    records = [{"name": name, "type": "A", "content": "192.0.2.1", "ttl": 1} for name in names]
+    read = read_stack(stack_file(root, tmp_path, {"ems-ops:records": records}))
+    assert [record.name for record in read.records] == list(names)
+    file = stack_file(root, tmp_path, {"ems-ops:records": [*records, {**records[0], "name": "bücher.example"}]})
+    said = refusal(file)
+    assert said.startswith("Pulumi.other.yaml: ems-ops:records[4].name is not right: Expected `str` matching regex")
+    assert said.endswith(", got 'bücher.example'.")
+    database = YAML(typ="safe", pure=True).load((root / "Pulumi.twin.yaml").read_text("utf-8"))["config"][
+        "ems-ops:database"
+    ]
+    database["heartbeat"]["table"] = '"Ops"."Heart Beat"'
+    assert read_stack(stack_file(root, tmp_path, {"ems-ops:database": database})).database.heartbeat.table == (
+        '"Ops"."Heart Beat"'
     )
 
 
