@@ -13,7 +13,7 @@ from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Ye
 from runbooks.model.errors import CheckError, NotSo
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import FETCHED, contents_of, fetch
-from runbooks.steps.backups.loading import BECOME, load
+from runbooks.steps.backups.loading import BECOME, left_to, load
 from runbooks.steps.backups.proving import TOLD, check_faults, sorted_out
 from runbooks.steps.database.proof.comparing import compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
@@ -180,11 +180,14 @@ def _compared(beside: Beside, checks: tuple[Check, ...], sight: Sight) -> tuple[
     got = read_manifest(database, form=expected.form, report=sight.report)
     with database.reading() as session:
         become = {name for (name,) in session.rows(BECOME)}
+        made = {name for (name,) in session.rows("select extname from pg_extension")}
     owners = expected.objects.get(Kind.OWNER, {}).items()
+    lacking = [one for one in beside.manifest.extensions if one.name not in made]
     bad, unsaid = sorted_out(
         compare(expected, got, aspects=FROM_A_DUMP),
         left_out=beside.manifest.left_out,
         became_ours=frozenset(what for what, owner in owners if owner not in become),
+        not_made=left_to(lacking, beside.programs, beside.place),
     )
     bad += check_faults(database, checks)
     rows: dict[str, Json] = {table: contents.rows for table, contents in got.tables.items()}

@@ -60,6 +60,11 @@ class Extension(msgspec.Struct, frozen=True):
     version: str
     functions: tuple[str, ...]
 
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """Return the schemas that its functions lie in, sorted."""
+        return tuple(sorted({signature.partition(".")[0] for signature in self.functions}))
+
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup holds. `at`: everything that was committed before it is in it, nothing that was committed later.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from runbooks.clients.postgres import Session
     from runbooks.clients.postgres_programs import Programs
-    from runbooks.steps.backups.catalog import Manifest
+    from runbooks.steps.backups.catalog import Extension, Manifest
 
 LOOK: Final = 0.5  # seconds between looks at how large the database has become
 QUICK: Final = ("synchronous_commit=off", "maintenance_work_mem=256MB")
@@ -47,14 +47,18 @@ def load(
     folder: Path,
     manifest: Manifest,
     *,
+    lacking: bool = False,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Loaded:
-    """Load a fetched backup into the database of `programs`, which holds nothing of it. Raises ActError, CheckError."""
+    """Load a fetched backup into the database of `programs`, which holds nothing of it. Raises ActError, CheckError.
+
+    `lacking`: extensions of the backup are not whole here, so their own tables cannot be filled.
+    """
     database = replace(programs.database, statement_seconds=4 * 3600.0)
     listed = entries(programs.contents(folder / DUMP))
     with database.commanding(LOAD_BACKUP) as session:
         left_out = make_roles(session, manifest)
-        chosen = _for_superuser(listed)
+        chosen = without_configuration(_for_superuser(listed)) if lacking else _for_superuser(listed)
         if not session.value("select rolsuper from pg_roles where rolname = current_user"):
             left_out += make_extensions(session, manifest)
             chosen = without_strangers(sort(listed, become=_names(session, BECOME)), _names(session, SCHEMAS))
@@ -78,6 +82,22 @@ def _for_superuser(listed: Sequence[Entry]) -> Sorted:
     """Return everything as it was; only what is said of an extension is the extension's own."""
     ours = tuple(one for one in listed if not (one.kind == "COMMENT" and one.name.startswith("EXTENSION ")))
     return Sorted(ours, (), ())
+
+
+def left_to(extensions: Iterable[Extension], programs: Programs, folder: Path) -> frozenset[str]:
+    """Return the schemas of these extensions that the dump does not make: they come with the extension alone."""
+    made = {one.name for one in entries(programs.contents(folder / DUMP)) if one.kind == "SCHEMA"}
+    return frozenset(name for extension in extensions for name in extension.schemas) - made
+
+
+def without_configuration(chosen: Sorted) -> Sorted:
+    """Skip rows of tables that the dump does not define: an extension does, where it is whole."""
+    defined = {(one.kind, one.schema, one.name) for one in chosen.ours}
+    kinds = {"TABLE DATA": "TABLE", "SEQUENCE SET": "SEQUENCE"}
+    theirs = tuple(
+        one for one in chosen.ours if one.kind in kinds and (kinds[one.kind], one.schema, one.name) not in defined
+    )
+    return Sorted(tuple(one for one in chosen.ours if one not in theirs), (), (*chosen.skipped, *theirs))
 
 
 def without_strangers(chosen: Sorted, made: frozenset[str]) -> Sorted:
@@ -172,7 +192,8 @@ def make_extensions(session: Session, manifest: Manifest) -> list[str]:
             continue
         schema = sql.Identifier(extension.schema)
         try:
-            session.run(sql.SQL("create schema if not exists {}").format(schema))
+            if not extension.schema.startswith("pg_"):  # of the server's own ones none can be made
+                session.run(sql.SQL("create schema if not exists {}").format(schema))
             session.run(sql.SQL("create extension {} with schema {}").format(sql.Identifier(extension.name), schema))
         except CheckError as error:
             failed.append(f"extension {extension.name}: {error}")

@@ -17,7 +17,7 @@ from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Ye
 from runbooks.model.errors import CheckError, Refused
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import contents_of, fetch
-from runbooks.steps.backups.loading import load, make_roles
+from runbooks.steps.backups.loading import left_to, load, make_roles
 from runbooks.steps.backups.proofs import Proof
 from runbooks.steps.database.proof.comparing import Finding, Weight, compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "proof"
 TOLD: Final = 40  # faults that a proof keeps word by word
+OF_A_SCHEMA: Final = (Kind.SCHEMA, Kind.OWNER, Kind.GRANT)
 NOT_OF_A_DUMP: Final = (Kind.EXTENSION, Kind.ENCODING)
 """What this machine's own PostgreSQL may have otherwise: it says nothing about the backup."""
 
@@ -70,7 +71,8 @@ class Proving:
         with self.loaded(folder, contents, report=sight.report) as target:
             got = read_manifest(target, form=contents.form, report=sight.report)
             findings = compare(contents, got, aspects=FROM_A_DUMP)
-            bad, unsaid = sorted_out(findings, left_out=self.manifest.left_out)
+            theirs = left_to(self.missing, Programs(target, self.root, self.environment), folder)
+            bad, unsaid = sorted_out(findings, left_out=self.manifest.left_out, not_made=theirs)
             bad += check_faults(target, self.checks)
         unsaid += [f"functions of extension {one.name}: this machine has not got it" for one in self.missing]
         return self._told(sight, began, bad, [*unsaid, *contents.unchecked], rows=got.rows)
@@ -87,7 +89,8 @@ class Proving:
         """Give a server of our own that holds the fetched backup, gone at the end. Raises ActError, CheckError."""
         with scratch(self.environment, extensions=[stand_in(one) for one in self.missing]) as server:
             target = self._made(server, contents)
-            load(Programs(target, self.root, self.environment), folder, self.manifest, report=report)
+            programs = Programs(target, self.root, self.environment)
+            load(programs, folder, self.manifest, lacking=bool(self.missing), report=report)
             yield target
 
     def _made(self, server: Postgres, contents: proof.Manifest) -> Postgres:
@@ -175,24 +178,35 @@ def find_it_good(backup: str, *, of: str, name: str) -> Step:
 
 
 def stand_in(extension: Extension) -> Missing:
-    """Return an extension whose functions look like those of one that is missing, and refuse to be called."""
+    """Return an extension whose functions look like those of one that is missing, and refuse to be called.
+
+    What names a type that only the real one has is left out: a table that needs it cannot be loaded either.
+    """
     body = f"language plpgsql as $$begin raise exception 'extension {extension.name} is not there'; end$$"
-    script = "".join(f"create function {signature} {body};\n" for signature in extension.functions)
-    return Missing(extension.name, extension.version, script)
+    wanted = [f"create schema if not exists {schema}" for schema in extension.schemas]
+    wanted += [f"create function {signature} {body}" for signature in extension.functions]
+    tried = "do $do$ begin execute $it${}$it$; exception when others then null; end $do$;\n"
+    return Missing(extension.name, extension.version, "".join(tried.format(one) for one in wanted))
 
 
 def sorted_out(
-    findings: list[Finding], *, left_out: tuple[str, ...], became_ours: frozenset[str] = frozenset()
+    findings: list[Finding],
+    *,
+    left_out: tuple[str, ...],
+    became_ours: frozenset[str] = frozenset(),
+    not_made: frozenset[str] = frozenset(),
 ) -> tuple[list[str], list[str]]:
     """Return what is wrong, and what was not compared: what a dump does not carry, and what was left out of it.
 
-    Of what `became_ours` (`table auth.users`), owner and grants are others.
+    Of what `became_ours` (`table auth.users`), owner and grants are others. `not_made` are schemas of extensions
+    that could not be made.
     """
     outside = tuple(name.replace('"', "") for name in left_out)
     bad, unsaid = [], []
     for finding in findings:
         absent = any(name in finding.where.replace('"', "") for name in outside)
         absent |= finding.what in (Kind.OWNER, Kind.GRANT) and finding.where.partition(" to ")[0] in became_ours
+        absent |= finding.where.partition(" to ")[0].removeprefix("schema ") in not_made and finding.what in OF_A_SCHEMA
         brought = finding.what is Kind.COMMENT and finding.where.startswith("extension ")
         carried = finding.what not in NOT_OF_A_DUMP and not absent and not brought
         if finding.weight is Weight.FAULT and carried:
