@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,18 +33,26 @@ def house(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oper
         yield operator
 
 
-def at_it(operator: Operator, book: str, kind: str, step: str) -> str:
-    """Wait until a run of this book has written that down of a step; return its id."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        for journal in (operator.stack_file.parent / "ops" / "runs").glob("*/journal.jsonl"):
-            entries = [json.loads(line) for line in journal.read_text("utf-8").rpartition("\n")[0].splitlines()]
-            written = [(entry["kind"], entry["step"]) for entry in entries]
-            if entries and entries[0]["payload"]["book"] == book and (kind, step) == written[-1]:
-                return journal.parent.name
-        time.sleep(0.05)
-    message = f"no run of {book} is at {step}"
-    raise AssertionError(message)
+@contextmanager
+def at_it(operator: Operator, *words: str, after: str) -> Iterator[str]:
+    """Begin a command, and give its run's id once it has begun this step; kill it at the end."""
+    runs = operator.stack_file.parent / "ops" / "runs"
+    before = set(runs.iterdir()) if runs.is_dir() else set()
+    operator.control.fault(BLIND)
+    running = begin(operator, *words, *AGREED)
+    try:
+        until = time.monotonic() + 90
+        begun: list[Path] = []
+        while not begun and time.monotonic() < until:
+            time.sleep(0.05)
+            journals = [run / "journal.jsonl" for run in set(runs.iterdir()) - before]
+            begun = [one for one in journals if one.is_file() and f'"step":"{after}"' in one.read_text("utf-8")]
+        assert begun, f"no run has begun {after}"
+        yield begun[0].parent.name
+    finally:
+        running.kill()
+        running.communicate()
+        operator.control.clear_faults()
 
 
 def point(operator: Operator) -> str:
@@ -55,16 +63,12 @@ def point(operator: Operator) -> str:
 def test_while_a_restore_is_at_work_nobody_else_is(house: Operator) -> None:
     """A deploy and a second restore end with its holder's name; once it was killed they name what goes on with it."""
     back = point(house)
-    house.control.fault(BLIND)
-    first = begin(house, "restore", back, *AGREED)
-    run = at_it(house, "restore", "step started", "see it stopped")
-    for command in (("deploy",), ("restore", back)):
-        held = house.consents(*command)
-        assert (held.code, f"run {run}" in held.document["text"]) == (4, True), held.text
-        assert held.document["text"].startswith("held by ")
-    first.kill()
-    first.communicate()
-    house.control.clear_faults()
+    with at_it(house, "restore", back, after="stop traffic") as run:
+        for command in (("deploy",), ("restore", back)):
+            held = house.consents(*command)
+            assert (held.code, f"run {run}" in held.document["text"]) == (4, True), held.text
+            assert held.document["text"].startswith("held by ")
+    assert health(house) == 503
     on = f"--run {run} --stack {house.stack_file}"
     refused = house.consents("deploy")
     assert (refused.code, refused.document["next_command"]) == (2, f"invoke runs.resume {on}"), refused.text
@@ -81,13 +85,9 @@ def test_while_a_restore_is_at_work_nobody_else_is(house: Operator) -> None:
 
 def test_while_a_deploy_is_at_work_no_restore_begins(house: Operator) -> None:
     """It ends with the deploy's name, and has changed nothing."""
-    house.control.fault(BLIND)
-    first = begin(house, "deploy", *AGREED)
-    run = at_it(house, "deploy", "step started", "health")
-    held = house.consents("restore", point(house))
-    first.kill()
-    first.communicate()
-    house.control.clear_faults()
+    back = point(house)
+    with at_it(house, "deploy", after="apply") as run:
+        held = house.consents("restore", back)
     assert (held.code, f"run {run}" in held.document["text"]) == (4, True), held.text
     assert databases(house) == []
     assert house.consents("runs.resume").code == 0
