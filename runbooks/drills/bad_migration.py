@@ -6,6 +6,7 @@ refuses, or users still get errors, the schema must go back: by the restore book
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runbooks.engine.runner import Outcome
 
 NOTICE: Final = 5.0
+SERVER_FAULT: Final = re.compile(r"got 5\d\d")
 SERVED: Final = 5.0  # seconds in which a release that was taken back must serve without errors
 
 
@@ -45,13 +47,13 @@ class BadMigration:
         with site.postgres.writing(SPOIL) as session:
             session.run(statement)
         look = scene.watch.until_faulty(NOTICE)
-        served = [fault for fault in look.faults if "got 500" in fault] if look else []
+        served = [fault for fault in look.faults if SERVER_FAULT.search(fault)] if look else []
         return Broken(
             trigger=f"a migration ran `{statement.as_string(None)}` under the live release",
             at=at,
             noticed_at=look.ended if look else None,
             noticed_by=(*served, *(fault for fault in look.faults if fault not in served)) if look else (),
-            problems=() if served else ("no request of ours was answered with 500",),
+            problems=() if served else ("no request of ours was answered with a 5xx status",),
         )
 
     def repair(self, scene: Scene, broken: Broken) -> Repaired:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from runbooks.commands.frame.homes import open_home, signer_of
+from runbooks.commands.frame.naming import of_stack
 from runbooks.commands.frame.shelf import SHELF, typed_as
 from runbooks.engine.asking import approved
 from runbooks.engine.manual import Answers, Ask, with_manual
@@ -217,6 +218,7 @@ class Console:
 
     def finish(self, outcome: Outcome) -> Exit:
         """Print a run's outcome as JSON where that was asked for, and last what to type next; return its exit code."""
+        next_command = of_stack(outcome.next_command, self.flags.stack)
         if self.flags.json:
             document = {
                 "run": outcome.run,
@@ -225,15 +227,15 @@ class Console:
                 "status": outcome.status,
                 "exit": int(outcome.exit),
                 "text": outcome.text,
-                "next_command": outcome.next_command,
+                "next_command": next_command,
                 "journal": outcome.journal,
                 "seconds": outcome.seconds,
                 "results": outcome.results,
                 "plan": {**msgspec.to_builtins(outcome.plan), "digest": outcome.plan.digest},
             }
             self.print_json(document)
-        if outcome.next_command:
-            self.show.next(outcome.next_command)
+        if next_command:
+            self.show.next(next_command)
         return outcome.exit
 
     def print_json(self, document: object) -> None:
@@ -257,6 +259,7 @@ def report(error: Exception | StopNow, console: Console | None, *, as_json: bool
     else:
         details = _keep(error, console, redact)
         text = f"Unexpected {type(error).__name__}: {error}." + (f" Details: {details}" if details else "")
+    next_command = of_stack(next_command, console.flags.stack) if console else next_command
     if as_json:
         status = "refused" if code is Exit.REFUSED else "failed"
         _print_json(redact.json({"status": status, "exit": code, "text": text, "next_command": next_command}))

@@ -16,6 +16,7 @@ import pytest
 from infra.shapes import BOOKS
 from runbooks.commands.frame import Flags
 from runbooks.commands.frame.console import Console, report
+from runbooks.commands.frame.naming import of_stack
 from runbooks.commands.frame.shelf import SHELF, typed_as
 from runbooks.model.errors import ActError, Exit, Refused, Unreachable
 
@@ -178,3 +179,18 @@ def test_a_book_is_named_by_its_command(root: Path, stack_file: Path) -> None:
     assert done.returncode == 2
     assert "ems-ops:approvals is not right: expected a book, one of backup, backup.prune, backup.verify" in done.stderr
     assert "rollback, got restore-finish." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "stack", "said"),
+    [
+        ("invoke runs", "my stack.yaml", "invoke runs --stack 'my stack.yaml'"),
+        ("invoke runs", "prod", "invoke runs"),
+        ("invoke runs --stack twin", "other", "invoke runs --stack twin"),
+        ("invoke --list", "other", "invoke --list"),
+        ("export EMS_BACKUP_KEY=…", "other", "export EMS_BACKUP_KEY=…"),
+    ],
+)
+def test_the_next_command_is_about_the_same_stack(command: str, stack: str, said: str) -> None:
+    """What is to be typed next names the stack that was asked about, where it says nothing of one."""
+    assert of_stack(command, stack) == said
