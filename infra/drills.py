@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from infra.shapes import Frozen, Port, TableName, UrlPath
+from infra.shapes import FileName, Frozen, Port, TableName, UrlPath
 
 
 class Workload(Frozen, frozen=True):
@@ -55,5 +55,5 @@ class TwinPorts(Frozen, frozen=True):
 class Twin(Frozen, frozen=True):
     """The local stand-in of this stack."""
 
-    state: str
+    state: FileName
     ports: TwinPorts

@@ -28,7 +28,8 @@ BindingName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 BucketName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
 SECRET_PREFIX = "EMS_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """What stands before a Worker secret's name in the environment variable that holds its value."""
-Arguments = tuple[str, ...]
+FileName = Annotated[str, Meta(min_length=1)]
+Arguments = Annotated[tuple[str, ...], Meta(min_length=1)]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""
 SUBJECT: Final = ":'subject'"
 """What stands in the SQL for the key of whoever is erased, as psql writes a variable that it quotes."""

@@ -7,7 +7,9 @@ so that runbooks work while Pulumi's backend is down. A field that has no defaul
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, field, json
 
@@ -21,6 +23,7 @@ from infra.shapes import (
     BindingName,
     Bucket,
     BucketName,
+    FileName,
     Frozen,
     Hazards,
     HostName,
@@ -66,7 +69,7 @@ class Smoke(Frozen, frozen=True):
     """One request that shows that the service works: `GET path` answers `status`, and `contains` in its body."""
 
     path: UrlPath
-    status: int = 200
+    status: Annotated[int, Meta(ge=100, le=599)] = 200
     contains: str | None = None
 
 
@@ -89,7 +92,7 @@ class Api(Frozen, frozen=True):
     compatibility_flags: tuple[str, ...]
     crons: tuple[str, ...]
     variables: dict[str, str]
-    retry_after_seconds: int
+    retry_after_seconds: Annotated[int, Meta(ge=0)]
     health: Health
     smoke: tuple[Smoke, ...]
     routes: tuple[Annotated[str, Meta(pattern=r"^[^\s/]+/\S*$")], ...] = ()
@@ -121,7 +124,7 @@ class Web(Frozen, frozen=True):
 
     name: Name
     host: HostName
-    folder: str
+    folder: FileName
     branch: str
     smoke: tuple[Smoke, ...]
     variables: dict[str, str] = field(default_factory=dict)
@@ -178,7 +181,7 @@ class Migrations(Frozen, frozen=True):
 
 
 class Database(Frozen, frozen=True):
-    """The Supabase project. `schema` is a file, `seed` prints SQL on standard output.
+    """The Supabase project. `schema` is a file, `seed` prints SQL on standard output (nothing: no data).
 
     `verify_seconds` bounds how long a restored database is looked at; what was left out is said. With `archive` it is
     a server of our own instead.
@@ -186,14 +189,19 @@ class Database(Frozen, frozen=True):
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
     hyperdrive: Name
-    schema: str
-    seed: Arguments
+    schema: FileName
+    seed: tuple[str, ...]
     operator_cidrs: tuple[str, ...]
     heartbeat: Heartbeat
     checks: tuple[Check, ...]
     verify_seconds: Seconds = 900.0
     migrations: Migrations | None = None
     archive: Archive | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no range of addresses."""
+        for cidr in self.operator_cidrs:
+            ipaddress.ip_network(cidr)
 
 
 class Objectives(Frozen, frozen=True):
@@ -210,6 +218,14 @@ class Contacts(Frozen, frozen=True):
     technical_lead: str
     database_admin: str
     on_call: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a time zone that nobody knows."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            message = f"expected time_zone to be a name of the IANA database (Europe/Paris), got {self.time_zone!r}"
+            raise ValueError(message) from None
 
 
 class Release(Frozen, frozen=True):
@@ -251,7 +267,7 @@ class Stack(Frozen, frozen=True):
     database: Database
     objectives: Objectives
     contacts: Contacts
-    ops_home: str
+    ops_home: FileName
     drill: Drill
     twin: Twin
     pins: dict[str, Pin]

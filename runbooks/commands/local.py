@@ -65,7 +65,11 @@ def fill(console: Console) -> None:
             return
     _tell(console, "Loading schema and data")
     programs = Programs(console.postgres, settings.root, console.environ)
-    programs.run_stream(database.seed, after=(settings.root / database.schema,))
+    schema = settings.root / database.schema
+    if database.seed:
+        programs.run_stream(database.seed, after=(schema,))
+    else:
+        programs.run_script(schema)
 
 
 def down(console: Console) -> Exit:

@@ -258,6 +258,8 @@ def _plain(value: Any, file: Path, key: str) -> Any:  # noqa: ANN401 - YAML hold
         return {str(name): _plain(item, file, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, file, f"{key}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, str) and "\0" in value:
+        raise _refusal(file, key, "holds a character of code 0; expected text without")
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
@@ -281,9 +283,9 @@ def is_local(stack: Stack) -> bool:
 def _with_twin_credentials(settings: Settings) -> Settings:
     """Fill in what the local twin wrote beside its state: its tokens open nothing but itself."""
     note = settings.twin_state / "twin.json"
-    if not is_local(settings.stack) or not note.is_file():
-        return settings
     try:
+        if not is_local(settings.stack) or not note.is_file():
+            return settings
         twin = json.loads(note.read_text("utf-8"))
     except (ValueError, OSError) as error:
         message = f"{note} can't be read: {error}. Expected what `invoke twin.up` wrote there."

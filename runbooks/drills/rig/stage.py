@@ -175,7 +175,8 @@ def _own_folder(home: Path) -> Path:
 
 def _generate(base: Settings, environ: Mapping[str, str], file: Path) -> Path:
     """Write the SQL that the stack file's seed command prints."""
-    file.write_bytes(child.printed(base.stack.database.seed, folder=base.root, environment=environ))
+    seed = base.stack.database.seed
+    file.write_bytes(child.printed(seed, folder=base.root, environment=environ) if seed else b"")
     return file
 
 

@@ -78,6 +78,24 @@ def test_says_what_type_was_expected(root: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("contacts.time_zone", "Europe/Pariss", "IANA database (Europe/Paris), got 'Europe/Pariss'"),
+        ("database.operator_cidrs", ["192.0.2.1/99"], "'192.0.2.1/99' does not appear to be an IPv4 or IPv6"),
+        ("database.schema", "a\0b", "ems-ops:database.schema holds a character of code 0"),
+        ("api.build", [], "Expected `array` of length >= 1"),
+    ],
+)
+def test_refuses_what_would_fail_much_later(root: Path, tmp_path: Path, where: str, value: object, said: str) -> None:
+    """What could only fail in the middle of a run is refused when the file is read, by its key."""
+    key, _, field = where.partition(".")
+    values = YAML(typ="safe", pure=True).load((root / "Pulumi.twin.yaml").read_text("utf-8"))["config"]
+    told = refusal(stack_file(root, tmp_path, {f"ems-ops:{key}": {**values[f"ems-ops:{key}"], field: value}}))
+    assert f"ems-ops:{key}" in told
+    assert said in told
+
+
 def test_says_what_was_got_and_takes_names_as_the_world_has_them(root: Path, tmp_path: Path) -> None:
     """A value that does not fit is shown; wildcards, underscores and encoded top domains are names of records."""
     names = ("*.apps.example.com", "k1._domainkey.example.com", "a_b.example.com", "xn--e1afmkfd.xn--p1ai")
