@@ -17,27 +17,28 @@ from whenever import Instant
 
 from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
-from runbooks.model.timepoint import Point, distance, parse
+from runbooks.model.timepoint import Point, Reach, distance, parse
 from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.backups.room import server_free
 from runbooks.steps.cloudflare.hyperdrive import origin_now
 from runbooks.steps.cloudflare.maintenance import release_to_restart
 from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
-from runbooks.steps.database.present import Looking, Present
+from runbooks.steps.database.present import Looking
 from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import allowed_before
 from runbooks.steps.database.server import answers, end_other_sessions, must_answer
-from runbooks.steps.hazards.erasures import Erased, erased_since
+from runbooks.steps.hazards.erasures import erased_since
 from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
 from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
 from runbooks.steps.recovery.application import Application
 from runbooks.steps.recovery.archive import Archive
+from runbooks.steps.recovery.asked import Facts
 from runbooks.steps.recovery.dump import Dump
 from runbooks.steps.recovery.pitr import Pitr
-from runbooks.steps.recovery.strategy import Around, Reached, Strategy, choose
-from runbooks.steps.recovery.whole import Whole, fits_whole, whole_at
+from runbooks.steps.recovery.strategy import Around, Strategy, choose
+from runbooks.steps.recovery.whole import fits_whole, whole_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,29 +61,6 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strategy: str = "auto"
     without_copy: bool = False
     version: str = ""
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What the plan rests on. Instants in UTC; `live` and `maintenance` are version ids of the Worker.
-
-    `reached` is what the strategy takes the database back to. `allowed` is who could connect before; None where the
-    provider offers no network restrictions. `present` is None when the database did not answer. `erased` is done again.
-    `jobs` is what our role sees of what the database runs on schedule.
-    """
-
-    point: datetime
-    strategy: str
-    why: str
-    reached: Reached
-    looked_at: datetime
-    live: str
-    maintenance: str
-    allowed: Cidrs | None
-    present: Present | None
-    backup: str
-    erased: tuple[Erased, ...] = ()
-    whole: Whole = Whole()
-    jobs: Jobs = Jobs()
 
 
 @dataclass
@@ -117,8 +95,12 @@ class Restore:
     @cached_property
     def point(self) -> Point:
         """Return the point that was asked for. Raises PointRefused."""
-        before = moments_of(self.home, self.cloudflare, self.settings.stack).before
-        return parse(self.arguments.point, self.asker, before=before, backup=lambda name: self.catalog().get(name).at)
+        exact = self.settings.stack.database.archive and self.arguments.strategy in ("auto", "archive")
+        return parse(
+            self.arguments.point, self.asker, reach=Reach.MICROSECOND if exact else Reach.SECOND,
+            before=moments_of(self.home, self.cloudflare, self.settings.stack).before,
+            backup=lambda name: self.catalog().get(name).at,
+        )  # fmt: skip
 
     @cached_property
     def ways(self) -> tuple[Strategy, ...]:
@@ -250,6 +232,11 @@ class Restore:
             f"{facts.strategy} ({facts.why})\nKeeps    {self.way(facts).keeps(facts.reached, copied)}"
         )
 
+    def afterwards(self, facts: Facts) -> tuple[str, ...]:
+        """Return the line of the plan that says what is still to do when all is done."""
+        command = self.way(facts).afterwards(facts.reached)
+        return (f"After    {command}",) if command else ()
+
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is lost, and who is not stopped."""
         lost = (
@@ -282,7 +269,8 @@ def book(
         steps=it.steps,
         summary=it.summary,
         losses=it.losses,
-        shows=lambda facts: (*facts.whole.lines(facts.live), *it.holding(facts).lines()),
+        shows=lambda facts: (*facts.whole.lines(facts.live), *it.holding(facts).lines(), *it.afterwards(facts)),
         recheck=("live", "allowed", "erased", "whole"),
         after_undo=lambda facts: it.application(facts).serving(facts.live, prefix="former "),
+        next_command=lambda facts: it.way(facts).afterwards(facts.reached),
     )

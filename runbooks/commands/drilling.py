@@ -69,8 +69,10 @@ def lines(report: Report) -> Iterator[str]:
         yield f"  detected after       {'never' if detected is None else span(detected)}"
         took = "never" if recovered is None else span(recovered)
         yield f"  recovered after      {took}   (objective {span(limits.rto_seconds)})"
-        lost = f"{evidence.counts.lost} of {evidence.counts.accepted} within {span(evidence.lost_window_seconds)}"
-        yield f"  accepted writes lost {lost}   (objective {span(limits.rpo_seconds)})"
+        counts = evidence.counts
+        lost = f"{counts.lost} of {counts.accepted} within {span(evidence.lost_window_seconds)}"
+        said = f"{lost}   (objective {span(limits.rpo_seconds)})" if counts.requests else "no traffic in this drill"
+        yield f"  accepted writes lost {said}"
         yield from (f"  problem              {problem}" for problem in evidence.problems)
         for name, path in (
             ("journal", drilled.journal),

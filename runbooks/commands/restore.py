@@ -105,11 +105,13 @@ def release(
 def find(_context: Context, *, check: str = "", stack: str = "prod", json: bool = False) -> None:
     """Find the last instant at which a check still held, and the command that goes back to it.
 
-    Changes nothing. Own backups are restored one by one, by halving, into a PostgreSQL of this machine and asked
-    (16 at most); then the server's commit times tell how far from that backup on nothing was committed, and what was
-    committed until it failed: with one commit between, the instant is exact, with several they are listed. The
-    provider's recovery is never used to look: it only goes back in place. Costs: disk for the whole database on this
-    machine and a restore's time for each look; the database itself is read once.
+    Changes nothing. Of a server of our own (archive), base backups are copied and led along its WAL, to the one
+    transaction after which it failed: the commit that deleted or replaced most rows is asked first, then by halving. Of
+    a database at the provider own backups are restored one by one, by halving, into a PostgreSQL of this machine (16 at
+    most); then the database's commit times narrow it. The provider's recovery is never used to look: it only goes back
+    in place. A table or column that the check names and that is not there counts as "does not hold"; after any other
+    error that copy is passed over. Assumes that the check held without a break until it failed. Costs: disk for twice
+    the database on this machine and a restore's time for each look; the database itself is read once.
     """
     perform(Flags(stack, json=json), lambda console: _find(console, check))
 
@@ -123,6 +125,7 @@ def _find(console: Console, check: str) -> Exit:
     from runbooks.model.errors import CheckError, Exit, Refused
     from runbooks.model.settings import VARIABLES
     from runbooks.render.last_good import lines
+    from runbooks.steps.archive.own import own_of
     from runbooks.steps.cloudflare.hyperdrive import origin_now
     from runbooks.steps.database.replaced import refuse_replaced
 
@@ -138,7 +141,7 @@ def _find(console: Console, check: str) -> Exit:
     environment = {name: value for name, value in console.environ.items() if name not in VARIABLES}
     found = Search(
         settings, console.postgres, lambda: open_catalog(settings), window, environment, console.show, console.clock,
-        console.redact(check),
+        console.redact(check), own_of(settings, console.programs),
     ).look()  # fmt: skip
     console.show.end()
     if console.flags.json:

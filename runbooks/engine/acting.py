@@ -42,7 +42,9 @@ def _carry_on(session: Session, made: Draft) -> Ending:
     _each(session, made.plan.steps, made.steps)
     acts = any(step.effect is not Effect.READ for step in made.steps)
     already = (acts or not made.steps) and not session.earlier_effect
-    return Ending(Status.ALREADY_SO if already else Status.DONE, Exit.DONE)
+    if already:
+        return Ending(Status.ALREADY_SO, Exit.DONE)
+    return Ending(Status.DONE, Exit.DONE, next_command=made.next_command)
 
 
 def _each(session: Session, plan: tuple[PlannedStep, ...], steps: tuple[Step, ...]) -> None:

@@ -76,7 +76,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Draft:
     """A plan and the steps that carry it out, also after a failed proof (`otherwise`).
 
-    `facts` as JSON, `hidden` whether a secret in them was replaced.
+    `facts` as JSON, `hidden` whether a secret in them was replaced, `next_command` what follows when all was done.
     """
 
     plan: Plan
@@ -84,6 +84,7 @@ class Draft:
     otherwise: tuple[Step, ...]
     facts: dict[str, Json]
     hidden: bool
+    next_command: str | None = None
 
 
 def draft(
@@ -119,7 +120,8 @@ def draft(
         lease=f"{stack}.{book.lease}" if book.lease else "",
     )
     clean = redact.json(plan)
-    return Draft(msgspec.convert(clean, Plan), steps, otherwise, known, hidden=redact.json(known) != known)
+    hidden = redact.json(known) != known
+    return Draft(msgspec.convert(clean, Plan), steps, otherwise, known, hidden, book.next_command(facts))
 
 
 def _check_names(book: Book[Any], steps: tuple[Step, ...], facts: Mapping[str, object]) -> None:

@@ -119,6 +119,7 @@ class Book(Generic[FactsT]):
     `after_undo` gives the reading steps that prove the old state once everything was taken back.
     `on_failure` gives the steps that follow by themselves when a reading step does not prove what it should after
     something took effect. They are part of the plan that is agreed to.
+    `next_command` gives what is to be typed when all was done, None where nothing is.
     `lease` names a lease of its own, for a book that changes nothing of what is operated: it holds nobody else up.
     """
 
@@ -132,4 +133,5 @@ class Book(Generic[FactsT]):
     recheck: tuple[str, ...] = ()
     after_undo: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
     on_failure: Callable[[FactsT], tuple[Step, ...]] = lambda _facts: ()
+    next_command: Callable[[FactsT], str | None] = lambda _facts: None
     lease: str = ""

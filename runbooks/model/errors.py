@@ -6,6 +6,7 @@
     ├── NotWritten         the journal cannot be written: no further effect starts    exit 3
     ├── CheckError         reading or proving went wrong                              exit 1
     │   ├── NotSo          the proof failed: the system is not as it should be        exit 5 after an act
+    │   ├── NotThere       what was asked about does not exist                        exit 1
     │   ├── AwaitsSomebody a person has not answered yet                              exit 3
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
     └── ActError           an effect went wrong                                       exit 1
@@ -88,6 +89,10 @@ class Unreachable(CheckError):
     def __init__(self, message: str, *, next_command: str | None = None, provider: str = "") -> None:
         super().__init__(message, next_command=next_command)
         self.provider = provider
+
+
+class NotThere(CheckError):
+    """What was asked about does not exist: a table, column, function, type or schema of a database."""
 
 
 class AwaitsSomebody(CheckError):

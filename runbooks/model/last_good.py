@@ -8,16 +8,22 @@ import msgspec
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One commit, and how many rows of each table still are as it wrote them."""
+    """One commit, and how many rows of each table still are as it wrote them.
+
+    Where its WAL was read: its place there, and what it did, a table or kind of record each.
+    """
 
     at: datetime
     wrote: dict[str, int]
+    lsn: str = ""
+    did: tuple[str, ...] = ()
 
 
 class Changes(msgspec.Struct, frozen=True):
     """How many commits there were, the first and the last of them, the newest one by one.
 
-    `unknown` says why nothing can be told, `not_looked` which tables' rows could not be.
+    `unknown` says why nothing can be told, `not_looked` which tables' rows could not be. `silent` are those of which no
+    row is left: they only deleted, or were overwritten since; `suspect` is the only such one, where that is known.
     """
 
     count: int = 0
@@ -26,6 +32,8 @@ class Changes(msgspec.Struct, frozen=True):
     newest: tuple[Change, ...] = ()
     not_looked: tuple[str, ...] = ()
     unknown: str = ""
+    silent: int = 0
+    suspect: datetime | None = None
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -48,7 +56,10 @@ class Edge(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """The last instant that is proven good, the first that is proven bad, what was committed between, and what next.
 
-    Between the two nothing is proven; `exact` tells that there is only one commit in between, or none.
+    Between the two nothing is proven; `exact` tells that there is only one commit in between, or none. `how` says what
+    was looked into, `precision` how near it comes, `assumes` what was not asked, `loses` how many commits before it the
+    next command cannot keep, `likely` the command that goes to just before the one commit that is likely the cause,
+    where nothing better is known.
     """
 
     check: str
@@ -58,3 +69,8 @@ class Found(msgspec.Struct, frozen=True):
     changes: Changes
     probes: tuple[Probe, ...]
     next_command: str
+    how: str = ""
+    precision: str = ""
+    assumes: str = ""
+    loses: int = 0
+    likely: str = ""

@@ -65,7 +65,8 @@ class Point(msgspec.Struct, frozen=True):
         """Return the instant for the operator: UTC, then the local time of `zone` (an IANA name)."""
         local = Instant(self.at).to_tz(zone).to_stdlib()
         when = f"{local:%H:%M:%S}" if local.date() == self.at.date() else f"{local:%Y-%m-%d %H:%M:%S}"
-        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC ({when} {zone})"
+        fraction = f"{self.at:.%f}" if self.at.microsecond else ""
+        return f"{self.at:%Y-%m-%d %H:%M:%S}{fraction} UTC ({when} {zone})"
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -24,16 +24,24 @@ def lines(found: Found, zone: str) -> Iterator[str]:
         yield f"         {_exact(change.at)}  {_wrote(change)}"
     if found.changes.not_looked:
         yield f"         not looked at: {', '.join(found.changes.not_looked)}"
+    yield f"How      {found.how}"
+    yield f"Exact    {found.precision}"
+    yield f"Assumes  {found.assumes}"
+    if found.loses:
+        yield f"Loses    {found.loses} commits that ended before it and are stamped later: a restore by time loses them"
+    if found.likely:
+        yield f"Likely   just before the one commit of which no row is left: {found.likely}"
 
 
 def _between(changes: Changes) -> str:
     if changes.unknown:
         return f"what was committed cannot be told: {changes.unknown}"
     if changes.count == 0:
-        return "nothing was committed: the check depends on the time, or on what a backup does not hold"
+        return "nothing was committed: the check depends on the time, or on what no copy holds"
     if changes.count == 1:
         return "one commit: this is it"
-    shown = "" if changes.count == len(changes.newest) else f", the newest {len(changes.newest)} of them"
+    listed = len(changes.newest)
+    shown = "" if changes.count == listed else f", {listed} of them, first those of which no row is left"
     return (
         f"{changes.count} commits, one of which it was; the check is proven at none of them{shown}. "
         "Who knows which one loses less by going to just before it:"
@@ -42,6 +50,10 @@ def _between(changes: Changes) -> str:
 
 def _wrote(change: Change) -> str:
     """Say what a commit wrote. One that only deleted left no rows; what was overwritten since is not seen either."""
+    if change.did:
+        return "; ".join(change.did)
+    if change.lsn:
+        return f"at {change.lsn}"
     tables = sorted(change.wrote.items(), key=lambda item: -item[1])
     said = ", ".join(f"{table} {rows}" for table, rows in tables[:NAMED])
     more = f" and {len(tables) - NAMED} more tables" if len(tables) > NAMED else ""

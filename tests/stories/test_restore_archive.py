@@ -74,7 +74,7 @@ def test_an_accident_is_taken_back_and_the_restore_as_well(house: Operator, serv
     assert (done.code, done.document["status"]) == (0, "done"), done.text
     assert (value(server, ROWS), value(server, LATE_ROWS), health(house)) == (rows, 0, 200)
     assert step(done, "look")["rows"]["public.bookings"] == step(done, "verify")["rows"]["public.bookings"] == rows
-    assert kept(server) == ["former", "note.json"]
+    assert kept(server) == ["definitions.json", "former", "note.json"]
 
     undone = house.consents("runs.undo")
     assert (undone.code, undone.document["status"]) == (0, "undone"), undone.text

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _PLATFORM = Path(__file__).parent / "platform.sql"
 _START_LIMIT = 60.0
+_STANDS = """
+select timeline_id, (select extract(epoch from timestamp) from pg_last_committed_xact()) from pg_control_checkpoint()
+"""
 _log = logging.getLogger("twin.postgres")
 
 
@@ -131,7 +134,19 @@ class Cluster:
             return
         await self._server.launch(self._folder / self._history.data)
         await self._server.answers(_START_LIMIT)
+        await self._follow()
         self._open()
+
+    async def _follow(self) -> None:
+        """Begin an era where somebody recovered the data folder while the server stood: its timeline is another."""
+        said = await self._server.ask(_STANDS)
+        timeline, last = said.strip().split("|")
+        former = self._history.era
+        if int(timeline) != former.timeline:
+            forked_at = float(last or time.time())
+            self._history.eras.append(
+                Era(int(timeline), since=time.time(), parent=former.timeline, forked_at=forked_at)
+            )
 
     def _open(self) -> None:
         self._state = "running"

@@ -92,4 +92,5 @@ async def replay(server: Server, programs: Programs, target: Target, folder: Pat
 
 def _number(folder: Path) -> int:
     """Return the next unused number of a data directory."""
-    return 1 + max(int(path.name.partition("-")[2]) for path in folder.glob("data-*"))
+    numbers = (path.name.partition("-")[2] for path in folder.glob("data-*"))
+    return 1 + max(int(number) for number in numbers if number.isdigit())

@@ -51,6 +51,22 @@ def copy_base(base: Base, into: Path, installed: Installed, *, report: Callable[
         raise ActError(message) from None
 
 
+def clone(source: Path, into: Path, owner: Owner | None, *, report: Callable[[int, int], None]) -> None:
+    """Make another data folder of one whose server is stopped. Raises ActError."""
+    try:
+        _copy_tree(source, into, report=report)
+        (into / "postmaster.pid").unlink(missing_ok=True)
+        _own([into, *into.rglob("*")], owner)
+    except OSError as error:
+        message = f"copying {source} to {into} failed: {error}"
+        raise ActError(message) from None
+
+
+def give(paths: Sequence[Path], owner: Owner | None) -> None:
+    """Give what we made to the server's user, where that is another one."""
+    _own(paths, owner)
+
+
 def keep_settings(present: Path, fresh: Path, owner: Owner | None) -> list[str]:
     """Give a recovered folder the settings of the present one, and the branches that its server knows of.
 

@@ -85,11 +85,19 @@ class Installed:
             raise CheckError(message) from None
 
 
-def installed_for(data: Path, *, told: Path | None, environment: Mapping[str, str]) -> Installed:
-    """Return the programs for a data folder. Raises Refused where there are none, or its user is out of our reach."""
+def installed_for(
+    data: Path, *, told: Path | None, environment: Mapping[str, str], archived: Path | None = None
+) -> Installed:
+    """Return the programs for a data folder. Raises Refused where there are none, or its user is out of our reach.
+
+    A base that root has taken belongs to root, as whom no server runs: then who `archived` the WAL is its user.
+    """
     try:
         version = (data / "PG_VERSION").read_text("ascii").strip()
-        owner = data.stat().st_uid
+        status = data.stat()
+        if status.st_uid == 0 and archived is not None:
+            status = next((one for path in archived.iterdir() if (one := path.stat()).st_uid != 0), status)
+        owner = status.st_uid
     except (OSError, UnicodeDecodeError) as error:
         message = f"{data}: expected a data folder of PostgreSQL, it cannot be read: {error}."
         raise Refused(message) from None
@@ -99,8 +107,11 @@ def installed_for(data: Path, *, told: Path | None, environment: Mapping[str, st
     if owner != os.geteuid() and os.geteuid() != 0:
         message = f"{data} belongs to user {owner}: expected to be run by that user, or by root."
         raise Refused(message)
+    if owner == 0:
+        message = f"{data} belongs to root, as whom PostgreSQL does not run: expected the server's own user."
+        raise Refused(message, next_command=f"chown -R postgres: {data}")
     prefix = _prefix(version, told)
-    as_user = child.Owner(owner, data.stat().st_gid) if os.geteuid() == 0 else None
+    as_user = child.Owner(owner, status.st_gid) if os.geteuid() == 0 else None
     return Installed(prefix, as_user, environment)
 
 

@@ -27,7 +27,7 @@ from runbooks.clients.selfhosted.wal import spoken
 from runbooks.model.errors import ActError, OpsError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from runbooks.clients.postgres import Postgres
@@ -37,7 +37,10 @@ PORT: Final = 5432
 POLL: Final = 0.01
 STOPS_WITHIN: Final = 300.0  # seconds for its last checkpoint
 FATAL: Final = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
-STATE: Final = "select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end"
+STATE: Final = """
+select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end,
+       pg_last_wal_replay_lsn() - '0/0'
+"""
 HELD: Final = """
 select distinct coalesce(c.oid::regclass::text, l.relation::text)
   from pg_locks l left join pg_class c on c.oid = l.relation
@@ -123,8 +126,11 @@ class Paused:
         """Tell whether it runs."""
         return self._server is not None and self._server.poll() is None
 
-    def start(self, target: Target) -> None:
-        """Start it, and return once it has stopped at the target. Raises ActError with the server's words."""
+    def start(self, target: Target, report: Callable[[int], None] = lambda _position: None) -> None:
+        """Start it, and return once it has stopped at the target. Raises ActError with the server's words.
+
+        `report` gets the position in the WAL that it has come to.
+        """
         self.stop()
         folder = self._ends.enter_context(private_folder())
         folder.chmod(0o711)
@@ -147,7 +153,7 @@ class Paused:
         )  # fmt: skip
         self._door = _through(room, self.like)
         try:
-            while not self._has_stopped():
+            while not self._has_stopped(report):
                 time.sleep(POLL)
         except BaseException:
             self.stop()
@@ -174,11 +180,14 @@ class Paused:
         with self.door.reading() as session:
             return int(session.value("select timeline_id from pg_control_checkpoint()"))
 
-    def stop(self) -> None:
-        """Stop it: at once, in order."""
+    def stop(self, *, in_order: bool = True) -> None:
+        """Stop it, without waiting for anybody. Not `in_order`, what it has replayed is replayed again at its start.
+
+        In order takes a second: that long a paused recovery does not look up.
+        """
         server, self._server, self._door = self._server, None, None
         if server is not None:
-            server.send_signal(signal.SIGINT)
+            server.send_signal(signal.SIGINT if in_order else signal.SIGQUIT)
             with suppress(subprocess.TimeoutExpired):
                 server.wait(STOPS_WITHIN)
             child.stop(server)
@@ -201,24 +210,26 @@ class Paused:
         parts = urlsplit(self.door.url)
         return replace(self.door, url=urlunsplit(parts._replace(netloc=f"{quote(str(name), safe='')}@")))
 
-    def _has_stopped(self) -> bool:
+    def _has_stopped(self, report: Callable[[int], None]) -> bool:
         """Tell whether it stands at its target."""
-        in_recovery, state = self._state()
+        in_recovery, state, position = self._state()
         if in_recovery is False:
             message = "the copy of the server ended its recovery by itself, it cannot be told where"
             raise ActError(message)
+        if position is not None:
+            report(position)
         return bool(state == "paused")
 
-    def _state(self) -> tuple[bool | None, str | None]:
+    def _state(self) -> tuple[bool | None, str | None, int | None]:
         if not self.runs:
             message = f"the copy of the server ended: {self._last_words()}"
             raise ActError(message)
         try:
             with self.door.reading() as session:
-                in_recovery, state = session.rows(STATE)[0]
-                return bool(in_recovery), state
+                in_recovery, state, position = session.rows(STATE)[0]
+                return bool(in_recovery), state, None if position is None else int(position)
         except Unreachable:
-            return None, None
+            return None, None, None
         except OpsError as error:
             message = f"the copy of the server cannot be asked: {error}"
             raise ActError(message) from None

@@ -20,13 +20,18 @@ from runbooks.clients.selfhosted.installed import LONG, Installed
 from runbooks.model.errors import CheckError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
 END: Final = re.compile(
-    rb"lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: (COMMIT|ABORT)(?:_PREPARED)? (?:\d+: )?"
+    rb"tx: +(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: (COMMIT|ABORT)(?:_PREPARED)? (?:\d+: )?"
     rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC"
 )
+ROW: Final = re.compile(rb"tx: +(\d+), .*?desc: (?:DELETE|UPDATE|HOT_UPDATE) ")
+PARTS: Final = re.compile(rb"; subxacts: ([\d ]+)")
+DROPPED: Final = b"; rels: "
+MANY: Final = 1_000_000_000
+"""What dropped files count as: `truncate` and `drop table` write no record for each row."""
 CRASHED: Final = re.compile(
     r"error in WAL record at ([0-9A-F]+/[0-9A-F]+): (?:invalid record length at .* got 0"
     r"|invalid magic number 0000|unexpected pageaddr|record with incorrect prev-link)"
@@ -59,10 +64,15 @@ def readable(status: os.stat_result, owner: child.Owner) -> bool:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of one transaction: where its record begins, and when it was."""
+    """The end of one transaction: where its record begins, when it was, and whether what it did holds.
+
+    `changed` are the rows that it deleted or replaced, where that is asked for; to have dropped files counts as many.
+    """
 
     lsn: int
     at: datetime
+    committed: bool = True
+    changed: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,17 +138,34 @@ class Wal:
             return Scan(last, None, newest, "" if self._ended(str(error), stretch) else str(error))
         return Scan(last, None, newest, stretch.broken)
 
-    def _ends(self, start: int, end: int) -> Iterator[Ended]:
+    def each_end(self, start: int, stretch: Stretch, met: Callable[[Ended], None], *, until: int | None = None) -> str:
+        """Show every end from a position on to `met`; return why nothing further can be read, "" at an orderly end."""
+        if not stretch.count:
+            return stretch.broken
+        end = (stretch.first + stretch.count) * self.size
+        try:
+            for one in self._ends(start, min(end, until or end), rows=True):
+                met(one)
+        except CheckError as error:
+            return "" if self._ended(str(error), stretch) else str(error)
+        return stretch.broken
+
+    def _ends(self, start: int, end: int, *, rows: bool = False) -> Iterator[Ended]:
         """Yield the end of every transaction in the order of the WAL. Raises CheckError at what cannot be read."""
         words = ["-p", str(self.folder), "-t", str(self.timeline), "-s", spoken(start), "-e", spoken(end)]
-        command = self.installed.words("pg_waldump", *words, "-r", "Transaction")
+        command = self.installed.words("pg_waldump", *words, "-r", "Transaction", *(("-r", "Heap") if rows else ()))
+        changed: dict[bytes, int] = {}
         with tempfile.TemporaryFile() as stderr:
             reader = child.start(command, folder=Path("/"), environment=self.installed.seen, stderr=stderr)
             try:
                 for line in child.lines(reader, seconds=LONG):
-                    if (found := END.search(line)) is not None:
-                        at = datetime.fromisoformat(found[3].decode()).replace(tzinfo=UTC)
-                        yield Ended(number(found[1].decode()), at)
+                    if b"DELETE " in line or b"UPDATE " in line:
+                        if (of := ROW.search(line)) is not None:
+                            changed[of[1]] = changed.get(of[1], 0) + 1
+                    elif (found := END.search(line)) is not None:
+                        at = datetime.fromisoformat(found[4].decode()).replace(tzinfo=UTC)
+                        by = _changed(changed, found[1], line) if rows else 0
+                        yield Ended(number(found[2].decode()), at, found[3] == b"COMMIT", by)
                 code = reader.wait(child.GRACE)
             finally:
                 child.stop(reader)
@@ -174,3 +201,10 @@ class Wal:
         if (timeline > self.timeline, address, size) != (False, segment * self.size, self.size):
             return f"WAL segment {name} is not what its name says: timeline {timeline}, address {spoken(address)}"
         return ""
+
+
+def _changed(rows: dict[bytes, int], transaction: bytes, end: bytes) -> int:
+    """Return how many rows a transaction changed, its parts' own included, and forget them."""
+    parts = PARTS.search(end)
+    by = [transaction, *(parts[1].split() if parts else ())]
+    return min(MANY, sum(rows.pop(one, 0) for one in by) + (MANY if DROPPED in end else 0))

@@ -54,14 +54,14 @@ def restored(stage: Stage, site: Site, arguments: restore.Arguments, *, why: str
         return site.run(book, arguments, reason=f"drill {drill}: {why}")
 
 
-def back_at(outcome: Outcome) -> datetime | None:
-    """Return when the data was back: when the first destroying step of the run was proved, None if it was not."""
+def back_at(outcome: Outcome, step: str = "") -> datetime | None:
+    """Return when the data was back: when that step was proved, else the first destroying one; None if it was not."""
     if outcome.journal is None:
         return None
-    destroying = {step.name for step in outcome.plan.steps if step.effect is Effect.DESTROY}
+    wanted = {step} if step else {one.name for one in outcome.plan.steps if one.effect is Effect.DESTROY}
     proved = [
         datetime.fromisoformat(entry.at)
         for entry in read(outcome.journal)
-        if entry.kind in (Kind.HELD, Kind.ALREADY_SO) and entry.step in destroying
+        if entry.kind in (Kind.HELD, Kind.ALREADY_SO) and entry.step in wanted
     ]
     return proved[0] if proved else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runbooks.model.settings import Settings
 
 KEY: Final = "database.archive"
+PATHS: Final = ("extension_control_path", "dynamic_library_path")
 COMMAND_WITHIN: Final = 600.0
 
 
@@ -50,12 +52,21 @@ class Own:
     def installed(self) -> Installed:
         """Return its programs. Raises Refused."""
         programs = self.root / self.told.programs if self.told.programs else None
-        return installed_for(self._example, told=programs, environment=self.environment)
+        return installed_for(self._example, told=programs, environment=self.environment, archived=self.wal_folder)
 
     @cached_property
     def control(self) -> Control:
         """Return what it says of itself on disk; where its folder is lost, what its newest base does."""
         return self.installed.control(self._example)
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Return where its settings say that its extensions lie: a copy must find them as well."""
+        found = {}
+        for name in PATHS:
+            with suppress(CheckError):  # an older version does not know it, or its settings lie elsewhere
+                found[name] = self.installed.printed("postgres", "-C", name, "-D", self._example).strip()
+        return found
 
     @cached_property
     def found(self) -> Found:

@@ -44,8 +44,12 @@ def stop_server(own: Own, *, name: str) -> Step:
     )
 
 
-def exchange_folders(own: Own, work: Work, *, name: str) -> Step:
-    """Return the step that puts the recovered folder in the place of the present one, which stays as the former."""
+def exchange_folders(own: Own, work: Work, *, name: str, lost: bool = False) -> Step:
+    """Return the step that puts the recovered folder in the place of the present one, which stays as the former.
+
+    `lost`: there is no present one.
+    """
+    stays = "which is not there" if lost else f"which stays as {work.former}"
 
     def holds(_sight: Sight) -> Held:
         there: dict[str, Json] = {
@@ -71,7 +75,7 @@ def exchange_folders(own: Own, work: Work, *, name: str) -> Step:
 
     return Step(
         name=name,
-        title=f"put it in the place of {own.data}, which stays as {work.former}",
+        title=f"put it in the place of {own.data}, {stays}",
         effect=Effect.WRITE,
         holds=holds,
         act=act,

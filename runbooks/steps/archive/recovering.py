@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ARCHIVED_WITHIN: Final = 300.0
 """Seconds within which a finished segment must be archived."""
+SEGMENT: Final = "select pg_walfile_name(pg_current_wal_insert_lsn())"
+FILLING: Final = 1 << 20
 LONG: Final = 12 * 3600.0
 WHOLE: Final = "prove base"
 """The step whose result tells where to stop."""
@@ -104,8 +106,7 @@ def let_the_wal_arrive(recovery: Recovery, *, name: str) -> Step:
     def act(_sight: Sight) -> Json:
         with recovery.own.database.writing(SWITCH_WAL) as session:
             transaction = str(session.value("select pg_current_xact_id()::text"))
-        with recovery.own.database.writing(SWITCH_WAL) as session:
-            return {"transaction": transaction, "segment": session.value("select pg_walfile_name(pg_switch_wal())")}
+        return {"transaction": transaction, "segment": _end_segment(recovery.own)}
 
     return Step(
         name=name,
@@ -118,6 +119,19 @@ def let_the_wal_arrive(recovery: Recovery, *, name: str) -> Step:
         deadline=ARCHIVED_WITHIN,
         attempts=2,
     )
+
+
+def _end_segment(own: Own) -> str:
+    """Have the server end its WAL segment; where our role may not say so, fill the segment. Return its name."""
+    with own.database.writing(SWITCH_WAL) as session:
+        if session.value("select has_function_privilege('pg_switch_wal()', 'execute')"):
+            return str(session.value("select pg_walfile_name(pg_switch_wal())"))
+        segment = str(session.value(SEGMENT))
+        for _ in range(own.control.segment // FILLING + 1):
+            session.rows("select pg_logical_emit_message(false, 'ems-ops', repeat('-', %s))", (FILLING,))
+            if session.value(SEGMENT) != segment:
+                break
+        return segment
 
 
 def find_whole(recovery: Recovery) -> Step:

@@ -98,13 +98,13 @@ def works(own: Own) -> list[Work]:
     return [work for folder in found if (work := Work(folder, own.data)).note is not None]
 
 
-def copy_for(own: Own, base: Base, folder: Path) -> Paused:
-    """Return a base's copy in a folder as a server that can be led to a point."""
+def copy_for(own: Own, base: Base, folder: Path, *, wal: Path | None = None) -> Paused:
+    """Return a base's copy in a folder as a server that can be led to a point, by what is archived or another `wal`."""
     held = [own.installed.control(path) for path in (base.parts[-1], own.data) if (path / "global").is_dir()]
     limits = {name: max(control.limits[name] for control in held) for name in held[0].limits}
-    settings = {name: str(value) for name, value in limits.items()}
+    settings = {**own.paths, **{name: str(value) for name, value in limits.items()}}
     settings["track_commit_timestamp"] = "on" if held[-1].commit_times else "off"
-    return Paused(folder, own.wal_folder, own.installed, own.database, settings)
+    return Paused(folder, wal or own.wal_folder, own.installed, own.database, settings)
 
 
 def make_room(work: Work, own: Own) -> None:

@@ -25,8 +25,9 @@ from runbooks.steps.archive.recovering import (
     look_at_copy,
     recover_beside,
 )
-from runbooks.steps.archive.work import work_named
+from runbooks.steps.archive.work import Work, work_named
 from runbooks.steps.database.present import Present, losses, owed
+from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.server import look_at
 from runbooks.steps.database.verification import STAYS_STOPPED, Expected, verify
 from runbooks.steps.recovery.strategy import Around, ByArchive, Reached
@@ -34,6 +35,7 @@ from runbooks.steps.recovery.strategy import Around, ByArchive, Reached
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from runbooks.clients.postgres import Postgres
     from runbooks.clients.postgres_programs import Programs
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 NOT_DECLARED: Final = "database.archive is not declared in {}: no base backups and WAL of a server of our own are known"
 NOTHING_STOPPED: Final = "Nothing was stopped, users are served as before. To remove the copy: {}"
+NOTHING_CHANGED: Final = "Nothing was changed beside making the copy. To remove it: {}"
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Archive:
             segments=chosen.segments,
             ending=f"{self.now:%Y%m%d-%H%M%S}",
             passed_over=chosen.passed_over,
+            lost=not own.data.is_dir(),
         )
         why = f"base {chosen.base.name} and {chosen.segments} WAL segments reach any transaction"
         return reached, "; ".join((why, *chosen.passed_over))
@@ -124,13 +128,19 @@ class Archive:
             expected = replace(expected, server=here)
         arriving = (let_the_wal_arrive(recovery, name="identify"),) if reached.waits else ()
 
+        noting = note_definitions(self.own.database, recovery.work.folder, reached.at, name="note the definitions")
+        noted = (noting,) if present is not None else ()
+
         def look(database: Postgres) -> Step:
-            return self._verify(database, expected, around, stays=NOTHING_STOPPED, name="look")
+            stays = NOTHING_CHANGED if present is None else NOTHING_STOPPED
+            noted = _noted(recovery.work, present)
+            return self._verify(database, expected, around, noted=noted, stays=stays, name="look")
 
         return (
             *arriving,
             find_whole(recovery),
             recover_beside(recovery, name="recover"),
+            *noted,
             look_at_copy(recovery, look),
             end_the_recovery(recovery, name="prepare"),
         )
@@ -141,10 +151,10 @@ class Archive:
         own, work = self.own, work_named(self.own, reached.ending)
         return (
             stop_server(own, name="stop the server"),
-            exchange_folders(own, work, name="exchange"),
+            exchange_folders(own, work, lost=reached.lost, name="exchange"),
             start_server(own, work, name="restore"),
             *around.holding.at_once(own.database),
-            self._verify(own.database, owed(reached.at, present), around, name="verify"),
+            self._verify(own.database, owed(reached.at, present), around, noted=_noted(work, present), name="verify"),
             *around.holding.proven(own.database),
             *around.holding.over(own.database),
         )
@@ -152,14 +162,29 @@ class Archive:
     def keeps(self, reached: Reached, copied: str) -> str:
         """Return where the present one stays."""
         del copied
+        if _own(reached).lost:
+            return f"nothing: the data folder {self.own.data} is not there, what was not archived is lost"
         former = work_named(self.own, _own(reached).ending).former
         return f"the present data folder as {former}, until `invoke restore.finish` (`runs.undo` goes back to it)"
+
+    def afterwards(self, reached: Reached) -> str:
+        """Return the command for a base of the new timeline: without one, nothing later can be gone back to."""
+        bases = self.own.root / self.own.told.bases
+        words = self.own.installed.words("pg_basebackup", "-c", "fast", "-X", "stream", "-D")
+        return f'{shlex.join(words)} {shlex.quote(str(bases / f"after-{_own(reached).ending}"))} -d "$EMS_DATABASE_URL"'
 
     def _recovery(self, reached: ByArchive) -> Recovery:
         return Recovery(self.own, reached.base, reached.at, reached.server_timeline, reached.ending)
 
     def _verify(
-        self, database: Postgres, expected: Expected, around: Around, *, name: str, stays: str = STAYS_STOPPED
+        self,
+        database: Postgres,
+        expected: Expected,
+        around: Around,
+        *,
+        noted: Path | None,
+        name: str,
+        stays: str = STAYS_STOPPED,
     ) -> Step:
         told = self.settings.stack.database
         return verify(
@@ -167,12 +192,17 @@ class Archive:
             expected,
             heartbeat=told.heartbeat,
             checks=told.checks,
-            noted=None,
+            noted=noted,
             seconds=told.verify_seconds,
             after_failure=around.after_failure,
             name=name,
             stays=stays,
         )
+
+
+def _noted(work: Work, present: Present | None) -> Path | None:
+    """Return where the present's definitions are noted: beside the copy, if there is a present that can be asked."""
+    return None if present is None else work.folder
 
 
 def _own(reached: Reached) -> ByArchive:

@@ -183,6 +183,9 @@ class Dump:
             )
         return f"the present database as {reached.former}, until `invoke restore.finish` (`runs.undo` goes back to it)"
 
+    def afterwards(self, _reached: Reached) -> None:
+        """Return nothing: all is done then."""
+
     def _chosen(self) -> tuple[Manifest, tuple[str, ...]]:
         """Return the newest good backup not after the point, and why newer ones are not taken. Raises Refused."""
         there = [one for one in self.own.all() if one.at <= self.point.at]

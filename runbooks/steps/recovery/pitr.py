@@ -130,3 +130,6 @@ class Pitr:
     def keeps(self, _reached: Reached, copied: str) -> str:
         """Return what is said of the copy of the present."""
         return copied
+
+    def afterwards(self, _reached: Reached) -> None:
+        """Return nothing: all is done then."""

@@ -57,6 +57,7 @@ class ByArchive(msgspec.Struct, frozen=True, tag="archive"):
     `timeline` is the base's, `server_timeline` that of the server, None where it does not answer. With `waits` the
     WAL of the point must be archived first. `last` is when the last transaction ended that is known to be kept.
     `ending` names the folder of the recovery. `passed_over` names newer bases that do not reach the point, and why.
+    `lost`: the server's data folder is not there any more.
     """
 
     at: datetime
@@ -69,6 +70,7 @@ class ByArchive(msgspec.Struct, frozen=True, tag="archive"):
     segments: int
     ending: str
     passed_over: tuple[str, ...]
+    lost: bool = False
 
 
 Reached: TypeAlias = ByPitr | ByDump | ByArchive
@@ -120,6 +122,9 @@ class Strategy(Protocol):
 
     def keeps(self, reached: Reached, copied: str) -> str:
         """Return what stays of the present; `copied` is what is said of its copy."""
+
+    def afterwards(self, reached: Reached) -> str | None:
+        """Return the command that is still to be typed when all was done, None where there is none."""
 
 
 def choose(asked: str, ways: Sequence[Strategy], *, project: str, retry: str) -> tuple[Strategy, Reached, str]:

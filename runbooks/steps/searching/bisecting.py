@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass
@@ -14,7 +14,8 @@ class Bisection:
     """A search over places 0 … count - 1, oldest first; what comes after the last one is known to be bad.
 
     `look` tells whether it is good at a place, None where that cannot be told; its second argument is how many looks
-    may still follow. At most `most` are made. Most accidents are noticed soon, so it begins with the newest place.
+    may still follow. At most `most` are made. Most accidents are noticed soon, so it begins with the newest place,
+    unless one that is good is among the `answers` already.
     """
 
     count: int
@@ -34,6 +35,13 @@ class Bisection:
         while self.good is not None and (between := self._open(self.good + 1, self.bad)):
             self._ask(between[(len(between) - 1) // 2], len(between).bit_length() - 1)
         return self.good, self.bad
+
+    def ask(self, place: int) -> bool | None:
+        """Ask this place before the others, and return what it said; nothing is asked twice."""
+        if place not in self.answers:
+            between = self.bad - (0 if self.good is None else self.good) - 1
+            self._ask(place, between.bit_length())
+        return self.answers.get(place)
 
     @property
     def good(self) -> int | None:
@@ -56,10 +64,12 @@ class Bisection:
             if self.answers[place] is False and place < self.count - 1:
                 step *= 2
 
-    def _open(self, first: int, end: int) -> list[int]:
+    def _open(self, first: int, end: int) -> Sequence[int]:
         """Return the places that may still be asked."""
         if len(self.answers) >= self.most:
             return []
+        if not any(first <= place < end for place in self.answers):
+            return range(first, end)
         return [place for place in range(first, end) if place not in self.answers]
 
     def _ask(self, place: int, following: int) -> None:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 MOST_TRANSACTIONS: Final = 5_000_000
 """Transactions whose times are read: a second or two for a million of them (PostgreSQL 18, measured on the twin)."""
-LISTED: Final = 20  # changes that are looked at one by one
+EXAMINED: Final = 1000  # commits whose rows are looked for, the newest
+LISTED: Final = 20  # of which these are shown, at most
+RECENT_TRANSACTIONS: Final = 1_000_000
+
+FIRST_NORMAL: Final = 3  # transactions before it are the server's own (PostgreSQL 18, src/include/access/transam.h)
+OFF: Final = "track_commit_timestamp is off"
 
 SUMMARY: Final = """
 select count(distinct at), min(at), max(at)
@@ -40,21 +45,38 @@ def changes_between(session: Session, before: Server, after: datetime, until: da
     server = look_at(session)
     if unknown := _why_unknown(server, before):
         return Changes(unknown=unknown)
-    span = (before.next_transaction - 1, server.next_transaction, after, until)
+    return _changes(session, (before.next_transaction - 1, server.next_transaction, after, until))
+
+
+def recent_changes(session: Session, after: datetime) -> Changes:
+    """Return what was committed after a moment, as far as the newest transactions tell."""
+    server = look_at(session)
+    if not server.commit_times:
+        return Changes(unknown=OFF)
+    first = max(FIRST_NORMAL, server.next_transaction - RECENT_TRANSACTIONS)
+    return _changes(session, (first, server.next_transaction, after, server.now))
+
+
+def _changes(session: Session, span: tuple[int, int, datetime, datetime]) -> Changes:
     try:
         with session.attempt():
             count, first, last = session.rows(SUMMARY, span)[0]
-            newest = [at for (at,) in session.rows(NEWEST, (*span, LISTED))]
+            newest = [at for (at,) in session.rows(NEWEST, (*span, EXAMINED))]
     except Unreachable:
         return Changes(unknown="the commit times could not be read in time")
     wrote, not_looked = _written(session, set(newest))
-    listed = tuple(Change(at, wrote.get(at, {})) for at in newest)
-    return Changes(count, first, last, listed, tuple(not_looked))
+    silent = [at for at in newest if at not in wrote]
+    listed = sorted([*silent, *(at for at in newest if at in wrote)][:LISTED], reverse=True)
+    sure = len(silent) == 1 and not not_looked and count <= EXAMINED
+    return Changes(
+        count, first, last, tuple(Change(at, wrote.get(at, {})) for at in listed), tuple(not_looked),
+        silent=len(silent), suspect=silent[0] if sure else None,
+    )  # fmt: skip
 
 
 def _why_unknown(server: Server, before: Server) -> str:
     if not server.commit_times:
-        return "track_commit_timestamp is off"
+        return OFF
     if server.system_identifier != before.system_identifier or server.timeline != before.timeline:
         return "the database was recovered or replaced since, so its transactions are not those of then"
     if server.next_transaction - before.next_transaction > MOST_TRANSACTIONS:

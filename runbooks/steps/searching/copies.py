@@ -1,7 +1,8 @@
 """Copies of the database as it once was, that can be opened beside everything else and asked.
 
-A copy knows its moment, and gives a server of its own for a while. Own backups are such copies. The provider's
-recovery is none: it takes the project itself back, in place; its daily backups cannot be read through the API.
+A copy knows its moment, and gives a server of its own for a while. Own backups are such copies, and so is a base of a
+server of our own that is led along its WAL (`led.py`). The provider's recovery is none: it takes the project itself
+back, in place; its daily backups cannot be read through the API.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from runbooks.clients.scratch.folder import private_folder
 from runbooks.steps.backups.fetching import contents_of, fetch
+from runbooks.steps.backups.proving import Proving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from runbooks.clients.postgres import Postgres
-    from runbooks.steps.backups.proving import Proving
+    from runbooks.model.settings import Settings
+    from runbooks.steps.backups.catalog import Catalog, Manifest
     from runbooks.steps.database.server import Server
 
 
@@ -33,14 +36,6 @@ class Copy(Protocol):
     @property
     def name(self) -> str:
         """Return what it is called, in words."""
-
-    @property
-    def point(self) -> str:
-        """Return how a restore names it, as `--point=` takes it."""
-
-    @property
-    def server(self) -> Server:
-        """Return what the server said of itself at that moment."""
 
     def opened(self, report: Callable[[int, int], None]) -> AbstractContextManager[Postgres]:
         """Give a server that holds it, gone at the end. Raises CheckError, Unreachable, Refused without its key."""
@@ -80,3 +75,17 @@ class BackupCopy:
             folder = fetch(proving.catalog, proving.manifest, private, private_key=proving.private_key, report=report)
             with proving.loaded(folder, contents_of(folder), report=report) as target:
                 yield target
+
+
+def backup_copies(
+    catalog: Catalog,
+    manifests: Sequence[Manifest],
+    settings: Settings,
+    environment: Mapping[str, str],
+    clock: Callable[[], datetime],
+) -> list[BackupCopy]:
+    """Return own backups as copies that can be asked."""
+    key = settings.environment.get("EMS_BACKUP_KEY")
+    return [
+        BackupCopy(Proving(catalog, manifest, key, (), environment, settings.root, clock)) for manifest in manifests
+    ]

@@ -8,9 +8,9 @@ import msgspec
 import psycopg
 import pytest
 
-from runbooks.last_good import verdict
 from runbooks.model.errors import CheckError
 from runbooks.steps.database.server import look_at
+from runbooks.steps.searching.asking import verdict
 from runbooks.steps.searching.changes import changes_between
 
 if TYPE_CHECKING:
