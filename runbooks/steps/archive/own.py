@@ -117,8 +117,8 @@ class Own:
             raise Refused(message)
         if (free := shutil.disk_usage(self.data.parent).free) < bytes_:
             need = f"{bytes_ / 1e9:.1f} GB for the copy, {free / 1e9:.1f} GB are free"
-            message = f"{self.data.parent}: expected {need}."
-            raise Refused(message)
+            message = f"{self.data.parent}: expected {need}. Nothing was begun."
+            raise Refused(message, next_command=f"df -h {self.data.parent}")
 
     def check_is(self, system: str) -> None:
         """Raise Refused unless the server that answers is the one of the data folder."""
