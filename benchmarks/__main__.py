@@ -25,8 +25,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--peers", metavar="PYTHON", help="of step_overhead: the Python that has the peers installed")
     parser.add_argument("--gigabytes", type=float, help="of digest, backup, restore_…: how much data (0.3)")
     parser.add_argument("--points", type=int, help="of pitr_fuzz: to how many points of a live workload (120)")
+    parser.add_argument("--subjects", nargs="+", metavar="NAME", help="of …_sweep, fault_matrix: only these, by name")
     given = parser.parse_args(arguments)
-    more = {name: value for name in ("peers", "gigabytes", "points") if (value := getattr(given, name)) is not None}
+    more = {
+        name: value
+        for name in ("peers", "gigabytes", "points", "subjects")
+        if (value := getattr(given, name)) is not None
+    }
     module = importlib.import_module(f"benchmarks.{ELSEWHERE.get(given.name, given.name)}")
     print(json.dumps(module.measure(given.runs, **more), indent=2))
     return 0

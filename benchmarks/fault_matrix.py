@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.signal_sweep import SUBJECTS, done, last_line, typed
+from benchmarks.signal_sweep import begun, done, last_line, typed
+from benchmarks.sweeping.commands import SUBJECTS
 from benchmarks.sweeping.door import BEFORE, Moment
-from benchmarks.sweeping.place import opened
+from benchmarks.sweeping.place import places
 from benchmarks.sweeping.trial import Trial
 from runbooks.clients import twin
 from runbooks.clients.twin import Do, Fault
@@ -32,8 +31,8 @@ from runbooks.model.errors import Exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from benchmarks.signal_sweep import Subject
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.commands import Subject
+    from benchmarks.sweeping.place import Place
 
 PLACES: Final = 5  # twins at work at once: most of a broken run is waiting
 TRIES: Final = 4
@@ -81,6 +80,11 @@ class Job:
         times = "for good" if self.lasting else self.call.time
         return f"{self.subject.name}, {self.fault}, {self.call.label} ({times})"
 
+    @property
+    def uploads(self) -> bool:
+        """Tell whether it makes versions of the Worker."""
+        return self.subject.beginning.release or self.subject.beginning.secret
+
     def broken(self) -> Fault:
         """Return the fault as the twin takes it."""
         provider, method, path = self.call.label.split()
@@ -113,16 +117,18 @@ class Tally:
         self.problems += other.problems
 
 
-def measure(_runs: int) -> dict[str, Any]:
-    """Break everything once."""
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as places:
-        here = [places.enter_context(opened(Path(folder) / str(number))) for number in range(PLACES)]
-        chosen = [subject for subject in SUBJECTS.values() if not subject.failing]  # a failing check hides a fault
-        jobs = [job for subject in chosen for job in jobs_of(here[0], subject)]
-        # what waits longest begins first; what uploads comes last: a provider keeps the last 100 versions only
-        jobs.sort(key=lambda job: (job.subject.release, not job.lasting, job.fault != "silence"))
-        found = sweep(here, jobs, report=_report)
+def measure(_runs: int, *, subjects: Sequence[str] = ()) -> dict[str, Any]:
+    """Break everything once, or only the subjects of these names."""
+    began, found = time.monotonic(), dict[str, Tally]()
+    for own in (False, True):
+        chosen = [one for one in SUBJECTS.values() if one.own is own and (not subjects or one.name in subjects)]
+        chosen = [subject for subject in chosen if not subject.beginning.failing]  # a failing check hides a fault
+        if chosen:
+            with places(PLACES, own=own) as here:
+                jobs = [job for subject in chosen for job in jobs_of(here[0], subject)]
+                # what waits longest begins first; what uploads comes last: a provider keeps the last 100 versions only
+                jobs.sort(key=lambda job: (job.uploads, not job.lasting, job.fault != "silence"))
+                found |= sweep(here, jobs, report=_report)
     whole = Tally()
     for tally in found.values():
         whole.add(tally)
@@ -140,9 +146,9 @@ def measure(_runs: int) -> dict[str, Any]:
 
 def jobs_of(place: Place, subject: Subject) -> list[Job]:
     """Let a subject run to its end; return each of its calls with each fault."""
-    point, since = begun(place, subject, direct=False)
+    point, since = begun(place, subject)
     place.door.arm(None)
-    done(typed(place, point, subject.words))
+    done(typed(place, point, subject.words), environ=point.environ)
     wanted = place.happened(point, since)
     seen = place.door.moments.seen
     calls = [Moment(m.label.removeprefix(f"{BEFORE} "), m.time) for m in seen if m.label.startswith(BEFORE)]
@@ -194,10 +200,10 @@ def sweep(places: Sequence[Place], jobs: Sequence[Job], *, report: Callable[[str
 def broken(place: Place, job: Job) -> Tally:
     """Break one call of one run, see how it ends, mend it, go on; compare what happened with what should."""
     try:
-        point, since = begun(place, job.subject)
+        point, since = begun(place, job.subject, direct=True)
     except AssertionError as error:
         return Tally(missed=1, problems=[f"{job.name}: not begun: {error}"])
-    trial = Trial(typed(place, point, job.subject.words))
+    trial = Trial(typed(place, point, job.subject.words), environ=point.environ)
     with _control(place) as control:
         control.fault(job.broken())
         struck = trial.type(trial.first, control)
@@ -234,16 +240,6 @@ def unclear(job: Job, code: int | None, shown: str) -> list[str]:
         f"the last line is {last_line(shown)!r}": last_line(shown).startswith("invoke "),
     }
     return [problem for problem, fine in checks.items() if not fine]
-
-
-def begun(place: Place, subject: Subject, *, direct: bool = True) -> tuple[Point, int]:
-    """Prepare what a subject starts from; return it and the number of calls until then."""
-    place.rest(traffic=not subject.release, changed=subject.changed)
-    new = {"RELEASE": f"point {place.points}"} if subject.release or subject.failing else {}
-    point = (place.direct if direct else place.point)(failing=subject.failing, **new)
-    for words in subject.before:
-        done(typed(place, point, words))
-    return point, place.calls()
 
 
 @contextmanager

@@ -9,18 +9,16 @@ dies before it is remembered at the append that follows. `points` are the moment
 from __future__ import annotations
 
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.sweeping.place import opened
-from benchmarks.sweeping.points import SUBJECTS, Sweep, Tally
+from benchmarks.sweeping.place import places
+from benchmarks.sweeping.points import Sweep, Tally
+from benchmarks.sweeping.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -43,13 +41,15 @@ class Job:
     expect: float
 
 
-def measure(_runs: int) -> dict[str, Any]:
-    """Sweep everything once."""
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as places:
-        here = [places.enter_context(opened(Path(folder) / str(number))) for number in range(PLACES)]
-        jobs = [job for subject in SUBJECTS for job in moments_of(here[0], subject)]
-        found = sweep(here, jobs, report=_report)
+def measure(_runs: int, *, subjects: Sequence[str] = ()) -> dict[str, Any]:
+    """Sweep everything once, or only the subjects of these names."""
+    began, found, moments = time.monotonic(), dict[str, Tally](), 0
+    for own in (False, True):
+        if chosen := [one for one in SUBJECTS if one.own is own and (not subjects or one.name in subjects)]:
+            with places(PLACES, own=own) as here:
+                jobs = [job for subject in chosen for job in moments_of(here[0], subject)]
+                found |= sweep(here, jobs, report=_report)
+                moments += len(jobs)
     whole = Tally()
     for tally in found.values():
         whole.add(tally)
@@ -60,7 +60,7 @@ def measure(_runs: int) -> dict[str, Any]:
         "ratio": None,
         "runs": 1,
         "unit": "s",
-        "moments": len(jobs),
+        "moments": moments,
         **asdict(whole),
         "books": {name: {key: value for key, value in asdict(tally).items() if key != "problems"}
                   for name, tally in found.items()},

@@ -12,21 +12,21 @@ import json
 import shlex
 import signal
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.sweeping.place import opened
+from benchmarks.sweeping.commands import SUBJECTS
+from benchmarks.sweeping.place import places
 from benchmarks.sweeping.typed import Typed
 from runbooks.model.errors import Exit
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from benchmarks.sweeping.commands import Subject
     from benchmarks.sweeping.place import Place, Point
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,48 +34,6 @@ BEGINS: Final = ("step started", "undo started")
 AGREED: Final = ("--yes", "--reason=a sweep")
 AT_ONCE: Final = 0.1  # seconds after a signal in which a step may still have begun: the clock was read before
 LOOK: Final = 0.0005  # seconds between looks into a journal: steps take milliseconds
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is swept: a command, what is done before it, and whether there is new code to deploy.
-
-    `failing` code is taken back by itself, which `ends` otherwise; `changed` begins with a record changed by hand.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    before: tuple[tuple[str, ...], ...] = ()
-    release: bool = False
-    failing: bool = False
-    changed: bool = False
-
-    @property
-    def ends(self) -> Exit:
-        """Return the exit code of its end."""
-        return Exit.UNPROVEN if self.failing else Exit.DONE
-
-
-RESTORE: Final = ("restore", "--point={ago}")
-WEB: Final = ("rollback", "--service=web")
-DNS: Final = ("rollback", "--service=dns")
-SUBJECTS: Final = {
-    subject.name: subject
-    for subject in (
-        Subject("rollback", ("rollback",)),
-        Subject("rollback --unpin", ("rollback", "--unpin"), before=(("rollback",),)),
-        Subject("rollback --service=web", WEB),
-        Subject("rollback --service=dns", DNS, changed=True),
-        Subject("deploy", ("deploy",), release=True),
-        Subject("deploy, taken back", ("deploy",), failing=True),
-        Subject("restore", RESTORE),
-        Subject("undo of rollback", ("runs.undo",), before=(("rollback",),)),
-        Subject("undo of rollback --service=web", ("runs.undo",), before=(WEB,)),
-        Subject("undo of rollback --service=dns", ("runs.undo",), before=(DNS,), changed=True),
-        Subject("undo of deploy", ("runs.undo",), before=(("deploy",),), release=True),
-        Subject("undo of restore", ("runs.undo",), before=(RESTORE,)),
-    )
-}
 
 
 @dataclass
@@ -97,17 +55,21 @@ class Tally:
         self.problems += other.problems
 
 
-def measure(_runs: int) -> dict[str, Any]:
-    """Sweep everything once."""
+def measure(_runs: int, *, subjects: Sequence[str] = ()) -> dict[str, Any]:
+    """Sweep everything once, or only the subjects of these names."""
     began = time.monotonic()
     found: dict[str, Tally] = {}
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "place") as place:
-        for subject in SUBJECTS.values():
-            wanted = whole(place, subject)
-            found[subject.name] = Tally()
-            for number in SIGNALS:
-                found[subject.name].add(chain(place, subject, (number,), wanted))
-                sys.stderr.write(f"{subject.name}, {number.name}: {found[subject.name]}\n")
+    for own in (False, True):
+        chosen = [one for one in SUBJECTS.values() if one.own is own and (not subjects or one.name in subjects)]
+        if not chosen:
+            continue
+        with places(1, own=own) as (place,):
+            for subject in chosen:
+                wanted = whole(place, subject)
+                found[subject.name] = Tally()
+                for number in SIGNALS:
+                    found[subject.name].add(chain(place, subject, (number,), wanted))
+                    sys.stderr.write(f"{subject.name}, {number.name}: {found[subject.name]}\n")
     total = Tally()
     for tally in found.values():
         total.add(tally)
@@ -126,7 +88,7 @@ def measure(_runs: int) -> dict[str, Any]:
 def whole(place: Place, subject: Subject) -> Counter[str]:
     """Do it without a signal; return what happened."""
     point, since = begun(place, subject)
-    done(typed(place, point, subject.words), ends=subject.ends)
+    done(typed(place, point, subject.words), ends=subject.ends, environ=point.environ)
     return place.happened(point, since)
 
 
@@ -164,7 +126,7 @@ class Chain:
     def interrupted(self, words: list[str], number: signal.Signals) -> list[str]:
         """Run one process, with the signal at its first step that is not known; return the next one's, if any."""
         before = len(self.entries())
-        process = Typed(words)
+        process = Typed(words, environ=self.point.environ)
         step, sent = self._step(process, before), 0.0
         if process.at_work:
             sent = process.send(number)
@@ -209,19 +171,17 @@ class Chain:
         return f"invoke runs.{verb} --run {run} --stack {self.point.stack_file}"
 
 
-def begun(place: Place, subject: Subject) -> tuple[Point, int]:
+def begun(place: Place, subject: Subject, *, direct: bool = False) -> tuple[Point, int]:
     """Prepare what a subject starts from; return it and the number of calls until then."""
-    place.rest(changed=subject.changed)
-    new = {"RELEASE": f"point {place.points}"} if subject.release or subject.failing else {}
-    point = place.point(failing=subject.failing, **new)
+    point = subject.beginning.at(place, direct=direct)
     for words in subject.before:
-        done(typed(place, point, words))
+        done(typed(place, point, words), environ=point.environ)
     return point, place.calls()
 
 
-def done(words: list[str], *, ends: Exit = Exit.DONE) -> str:
+def done(words: list[str], *, ends: Exit = Exit.DONE, environ: Mapping[str, str] | None = None) -> str:
     """Run a command to its end, a good one unless `ends` says otherwise; return what it showed."""
-    code, shown = Typed(words).end()
+    code, shown = Typed(words, environ=environ).end()
     if code != ends:
         message = f"{shlex.join(words)}: expected exit {int(ends)}, got {code}: {shown}"
         raise AssertionError(message)
@@ -230,7 +190,10 @@ def done(words: list[str], *, ends: Exit = Exit.DONE) -> str:
 
 def typed(place: Place, point: Point, words: Sequence[str]) -> list[str]:
     """Return a command with consent, for the stack file of this point."""
-    return [*(word.format(ago=place.ago) for word in words), *AGREED, f"--stack={point.stack_file}"]
+    told = {"ago": place.ago}
+    if any("{backup}" in word for word in words):
+        told["backup"] = place.own_backup.name
+    return [*(word.format(**told) for word in words), *AGREED, f"--stack={point.stack_file}"]
 
 
 def runs_of(point: Point) -> list[str]:

@@ -126,6 +126,26 @@ class SelfHosted:
         while not (self.wal / name).exists():
             pass
 
+    @property
+    def kept(self) -> Path:
+        """Return where `keep` keeps its folders."""
+        return self.folder.with_name("kept")
+
+    def keep(self) -> None:
+        """Keep data, bases and archive as they are now, with all of it archived."""
+        self.archive()
+        self.stop()
+        subprocess.run(["/bin/cp", "-a", str(self.folder), str(self.kept)], check=True)
+        self.start()
+
+    def take_back(self) -> None:
+        """Bring back what was kept, and nothing besides."""
+        if (self.data / "postmaster.pid").exists():
+            self.stop("immediate")
+        subprocess.run(["/bin/rm", "-rf", str(self.folder)], check=True)
+        subprocess.run(["/bin/cp", "-a", str(self.kept), str(self.folder)], check=True)
+        self.start()
+
     def at(self) -> Any:  # noqa: ANN401 - a moment
         """Return the server's time."""
         return self.run("select clock_timestamp()")[0][0].astimezone(UTC)

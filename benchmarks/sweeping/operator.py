@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from benchmarks.sweeping.door import AFTER, BEFORE, Moment, Moments
-from runbooks.commands.frame import ROOT, Flags
-from runbooks.commands.frame.console import Console
-from runbooks.engine.record.folder import Folder, FolderLog
+from benchmarks.sweeping.door import Moment, Moments
+from benchmarks.sweeping.mortal import MortalConsole, watch
+from runbooks.commands import restore
 from runbooks.engine.runner import Consent, Outcome, Runner
 
 if TYPE_CHECKING:
@@ -23,16 +24,23 @@ if TYPE_CHECKING:
 
 AGREED = Consent(yes=True, reason="a sweep")
 OVER = ("done", "already so", "undone", "taken back")
+FIND: Final = "restore.find"
+"""What is no book: it changes nothing and has no run, so it is typed again from its beginning."""
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """What an operator is to do: run the book (or go on with its run), or take its newest run back."""
+    """What an operator is to do: run the book (or go on with its run), or take its newest run back.
+
+    In the folders that are `watched` each change of a file is a moment too; see `mortal.watch`.
+    """
 
     stack_file: str
     book: str
     arguments: dict[str, Any]
     undo: bool = False
     end: Moment | None = None
+    environ: dict[str, str] = {}
+    watched: dict[str, tuple[str, int]] = {}
 
     @property
     def tell(self) -> Path:
@@ -47,58 +55,16 @@ class Silent:
         return lambda *_args: None
 
 
-class MortalLog(FolderLog):
-    """A journal at whose lines the process may end."""
-
-    moments: Moments
-
-    def append(self, line: bytes, *, durable: bool) -> None:
-        """Write one line."""
-        entry = json.loads(line)
-        what = f"append {entry['kind']} {entry['step'] or ''}".rstrip()
-        _pass(self.moments, f"{BEFORE} {what}")
-        super().append(line, durable=durable)
-        _pass(self.moments, f"{AFTER} {what}")
-
-
-class MortalFolder(Folder):
-    """An ops home at whose writes the process may end."""
-
-    def __init__(self, root: Path, moments: Moments) -> None:
-        super().__init__(root)
-        self.moments = moments
-
-    def open_log(self, name: str, *, size: int) -> FolderLog:
-        """Open a journal."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log = MortalLog(path, size=size)
-        log.moments = self.moments
-        return log
-
-    def put_new(self, name: str, content: bytes) -> bool:
-        """Write a new name."""
-        what = f"put {name.partition('/')[0]}"
-        _pass(self.moments, f"{BEFORE} {what}")
-        won = super().put_new(name, content)
-        _pass(self.moments, f"{AFTER} {what}")
-        return won
-
-    def replace(self, name: str, content: bytes) -> None:
-        """Write over a name."""
-        what = f"replace {name.partition('/')[0]}"
-        _pass(self.moments, f"{BEFORE} {what}")
-        super().replace(name, content)
-        _pass(self.moments, f"{AFTER} {what}")
-
-
 def begin(errand: Errand, known: Event) -> None:
     """Do the errand in this process, once it is known who may be killed; tell how it ended."""
     known.wait()
+    os.environ.update(errand.environ)
+    tempfile.tempdir = None  # which the process that this one was forked from may have asked for
     moments = Moments(errand.end)
-    console = Console(Flags(stack=errand.stack_file, json=True), root=ROOT, environ=os.environ)
+    console = MortalConsole(errand.stack_file, moments)
+    watch(moments, errand.watched)
     try:
-        said = _do(errand, console, MortalFolder(console.settings.home, moments))
+        said = _found(console, errand) if errand.book == FIND else _do(errand, console)
     except Exception as error:  # noqa: BLE001 - the edge of this process: told to the sweep, which counts it
         said = {"status": "refused", "text": f"{type(error).__name__}: {error}"}
     finally:
@@ -107,20 +73,20 @@ def begin(errand: Errand, known: Event) -> None:
     errand.tell.write_text(json.dumps({**said, "moments": seen}), "utf-8")
 
 
-def _do(errand: Errand, console: Console, home: Folder) -> dict[str, Any]:
-    runner = Runner(
-        home=home,
-        stack=console.settings.name,
-        stack_argument=console.settings.argument,
-        actor="sweeper",
-        show=Silent(),
-        redact=console.redact,
-        clock=console.clock,
-    )
+def _found(console: MortalConsole, errand: Errand) -> dict[str, Any]:
+    with redirect_stdout(out := StringIO()):
+        restore._find(console, errand.arguments["check"])  # noqa: SLF001 - the command's work without its exit
+    return {"status": "done", "text": "", "found": json.loads(out.getvalue())}
+
+
+def _do(errand: Errand, console: MortalConsole) -> dict[str, Any]:
+    runner = console.runner
     book = console.book(errand.book, errand.arguments)
     last = begun(runner)
     outcome: Outcome
-    if errand.undo and last is not None:
+    if errand.undo:
+        if last is None:
+            return {"status": "undone", "text": "no run had begun"}
         outcome = runner.undo(last.run, book=book, consent=AGREED)
     elif last is None:
         outcome = runner.run(book, arguments=errand.arguments, consent=AGREED)
@@ -135,8 +101,3 @@ def begun(runner: Runner) -> RunSummary | None:
     """Return the newest run that has a line in its journal."""
     runs = [run for run in runner.runs() if run.status != "not begun"]
     return runs[-1] if runs else None
-
-
-def _pass(moments: Moments, label: str) -> None:
-    if moments.comes(label):
-        os.kill(os.getpid(), signal.SIGKILL)

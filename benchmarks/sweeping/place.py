@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import msgspec
-import psycopg
 
-from benchmarks.sweeping.door import ID, Door, Moment
+from benchmarks.databases.selfhosted import selfhosted
+from benchmarks.sweeping import product, standing
+from benchmarks.sweeping.door import Door, Moment
 from benchmarks.sweeping.operator import Errand, Silent, begin
+from benchmarks.sweeping.releasing import live_site, live_version, moved, second_release
 from benchmarks.sweeping.stack_files import variant
+from benchmarks.sweeping.standing import LEDGER, RECORDS
 from runbooks.clients import twin
-from runbooks.clients.pages import Pages
 from runbooks.commands.frame import ROOT
 from runbooks.drills.bad_dns import OTHERWISE
 from runbooks.drills.rig.faulty import wrapped
-from runbooks.drills.rig.stage import Phases, release, staged
-from runbooks.model.errors import Exit, NotSo
-from runbooks.model.records import changes, state_of
-from runbooks.model.settings import load, read_stack
+from runbooks.drills.rig.stage import Phases, staged
+from runbooks.model.records import changes
+from runbooks.model.settings import load
 from runbooks.steps.cloudflare.records import zone_of
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+    from benchmarks.databases.selfhosted import SelfHosted
+    from runbooks.clients.supabase import Cidrs
     from runbooks.drills.rig.stage import Stage
     from runbooks.model.records import Record
 
@@ -43,23 +46,18 @@ FORKS: Final = get_context("forkserver")
 """A child starts in milliseconds, from a server that has imported everything and has no threads."""
 FORKS.set_forkserver_preload(["benchmarks.sweeping.operator"])
 LONGEST: Final = 120.0  # seconds that one operator's process may take
-LEDGER: Final = "releases.jsonl"
-RECORDS: Final = "records.jsonl"
-TWICE_AS_GOOD: Final = "/purge_cache"
-"""The end of a call that may be made again: what it did cannot be asked for, and once more changes nothing."""
-MARKS: Final = "select count(*) from public.horses where name = 'Late'"
-MARK: Final = """
-insert into public.horses (name, sex, birth_date) select 'Late', 'mare', '2015-01-01'
- where not exists (select from public.horses where name = 'Late')
-"""
+DEEP: Final = 4  # parts of a path that tell files of a point apart
+OF_SERVER: Final = 2  # and of a server of our own: hundreds of its data folder are one
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where one point is swept: its stack file, and its ops home."""
+    """Where one point is swept: its stack file, its ops home, its place for private files, and its environment."""
 
     stack_file: Path
     home: Path
+    temp: Path
+    environ: Mapping[str, str]
 
 
 @dataclass
@@ -67,7 +65,8 @@ class Place:
     """A twin that operators reach through a door. `ago` is a moment of the first release.
 
     `old` and `new` are releases, `old_site` and `new_site` deployments of the site, all proven; `records` are those of
-    the zone. `base` is the stack file of the second release.
+    the zone. `base` is the stack file of the second release. `digests` tell in words what a database holds, `server` is
+    where it is one of our own, with its folders as they were in `kept`.
     """
 
     stage: Stage
@@ -80,28 +79,62 @@ class Place:
     old_site: str
     new_site: str
     records: tuple[Record, ...]
+    allowed: Cidrs
+    digests: Mapping[str, str]
+    private: Path
+    server: SelfHosted | None = None
     points: int = 0
+
+    @property
+    def database_url(self) -> str:
+        """Return the address of the database that is operated."""
+        return self.server.url if self.server else self.stage.addresses.database_url
 
     def point(self, *, failing: bool = False, **variables: str) -> Point:
         """Make a stack file that leads through the door, and an ops home that knows both releases.
 
         With `failing` the stack file builds a release whose checks fail, and gives it its traffic in stages.
         """
-        return self._point(variables, self.door, failing=failing)
+        return self.made(variables=variables, through=self.door, failing=failing)
 
     def direct(self, *, failing: bool = False, **variables: str) -> Point:
         """Make a point whose stack file leads past the door."""
-        return self._point(variables, None, failing=failing)
+        return self.made(variables=variables, through=None, failing=failing)
 
-    def _point(self, variables: Mapping[str, str], through: Door | None, *, failing: bool) -> Point:
+    def made(self, *, failing: bool = False, environ: Mapping[str, str] | None = None, **more: Any) -> Point:  # noqa: ANN401 - as `variant` takes them
+        """Make a point with a stack file as told, and with more in the environment of whoever works there."""
         self.points += 1
-        folder = self.folder / "points" / str(self.points)
+        folder, temp = self.folder / "points" / str(self.points), self.private / str(self.points)
         home = folder / "ops"
         home.mkdir(parents=True)
+        temp.mkdir(mode=0o711)
         for name in (LEDGER, RECORDS):
             (home / name).write_bytes((self.stage.site.settings.home / name).read_bytes())
         build = self.failing_build if failing else None
-        return Point(variant(self.base, folder, home=home, variables=variables, through=through, build=build), home)
+        file = variant(self.base, folder, home=home, build=build, **more)
+        url = {"EMS_DATABASE_URL": self.server.url} if self.server else {}
+        return Point(file, home, temp, {"TMPDIR": str(temp), **url, **(environ or {})})
+
+    def order(self, point: Point, book: str, arguments: dict[str, Any], **more: Any) -> Errand:  # noqa: ANN401 - as Errand takes them
+        """Return an errand at a point: with its environment, and with its folders watched."""
+        watched = {"point": (str(point.home.parent), DEEP), "private": (str(point.temp), DEEP)}
+        if self.server is not None:
+            watched["server"] = (str(self.server.folder), OF_SERVER)
+        environ = dict(point.environ)
+        return Errand(str(point.stack_file), book, arguments, environ=environ, watched=watched, **more)
+
+    @cached_property
+    def own_backup(self) -> Path:
+        """Return an own backup of the database as it was at `ago`, made by the book."""
+        product.put(self.database_url, product.AGAIN)
+        point = self.direct()
+        told = self.errand(self.order(point, "backup", {}))
+        if told["status"] != "done":
+            message = f"the backup to begin with ended as {told['status']}: {told['text']}"
+            raise AssertionError(message)
+        product.put(self.database_url, product.SINCE)
+        (made,) = (point.home / "dumps").iterdir()
+        return made
 
     @cached_property
     def failing_build(self) -> list[str]:
@@ -139,14 +172,19 @@ class Place:
         if traffic and (live is None or live.version != self.new):
             whole = [{"version_id": self.new, "percentage": 100}]
             self._post(f"workers/scripts/{worker}/deployments", {"strategy": "percentage", "versions": whole})
-        if self._site() != self.new_site:
+        if self.site_now() != self.new_site:
             self._post(f"pages/projects/{project}/deployments/{self.new_site}/rollback", None)
         zone, owned = zone_of(site.cloudflare, site.settings.stack)
         wanted = tuple(_by_hand(one) if changed and one is self._victim else one for one in self.records)
         if difference := changes(owned(), wanted):
             zone.change(difference)
-        with psycopg.connect(self.stage.addresses.database_url) as session:
-            session.execute(MARK)
+        if site.supabase.restrictions().config != self.allowed:
+            site.supabase.restrict(self.allowed)
+        if self.server is not None:
+            self.server.take_back()
+        else:
+            product.drop_former(self.database_url)
+            product.put(self.database_url, product.SINCE)
 
     def _post(self, path: str, sent: object) -> None:
         addresses = self.stage.addresses
@@ -161,10 +199,14 @@ class Place:
         """Return the record that somebody changes: one whose id stays, which the program goes by."""
         return next(one for one in self.records if one.type in OTHERWISE)
 
-    def _site(self) -> str:
+    def site_now(self) -> str:
         """Return the deployment of the site that is live."""
-        found = _pages(self.stage).project(self.stage.site.settings.stack.web.name).canonical_deployment
-        return found.id if found else ""
+        return live_site(self.stage)
+
+    def has_new_secrets(self, version: str) -> bool:
+        """Tell whether a version is the new release with secrets that a run has set."""
+        found = self.stage.site.cloudflare.version(self.stage.site.settings.stack.api.name, version)
+        return found is not None and found.annotations.message.startswith("secrets ")
 
     def calls(self) -> int:
         """Return how many calls the twin saw."""
@@ -172,40 +214,7 @@ class Place:
 
     def happened(self, point: Point, since: int) -> Counter[str]:
         """Count every effect since that call, and what stands at the end."""
-        calls = [call for call in self._calls() if call.seq > since and call.effect]
-        count = Counter(f"{call.method} {ID.sub('…', call.path.partition('?')[0])}" for call in calls)
-        for noted in self._noted(point, LEDGER):
-            count[f"ledger: {noted['service']} {noted['standing']} {self._role(noted['version'])}"] += 1
-        count["kept records"] += len(self._noted(point, RECORDS))
-        count.update({name: 1 - times for name, times in count.items() if name.endswith(TWICE_AS_GOOD)})
-        count["copies"] += len(list(point.home.glob("backups/*/manifest.json")))
-        count["kept rows"] += len(list(point.home.glob("backups/*/later/manifest.json")))
-        return count + Counter(self._stands(point))
-
-    def _noted(self, point: Point, name: str) -> list[dict[str, Any]]:
-        """Return the lines that a point's ops home has more than it began with."""
-        known = len((self.stage.site.settings.home / name).read_bytes().splitlines())
-        return [json.loads(line) for line in (point.home / name).read_bytes().splitlines()[known:]]
-
-    def _stands(self, point: Point) -> list[str]:
-        site = self.stage.site
-        live = site.cloudflare.live(site.settings.stack.api.name)
-        pins = read_stack(point.stack_file).pins
-        restrictions = site.supabase.restrictions()
-        with site.postgres.reading() as session:
-            late, rows = session.value(MARKS), session.value("select count(*) from public.bookings")
-        return [
-            f"live: {self._role(live.version or 'split') if live else 'nothing'}",
-            f"site: {self._role(self._site())}",
-            f"records: {self._role(state_of(zone_of(site.cloudflare, site.settings.stack)[1]()))}",
-            *(f"pinned {name}: {self._role(pin.version)}" for name, pin in pins.items()),
-            f"allowed: {', '.join(restrictions.config.all)}",
-            f"rows: {rows}, {late} late",
-        ]
-
-    def _role(self, version: str) -> str:
-        known = {self.old: "old", self.new: "new", self.old_site: "old site", self.new_site: "new site"}
-        return (known | {state_of(self.records): "as proven"}).get(version, "another")
+        return standing.happened(self, point, [call for call in self._calls() if call.seq > since])
 
     def _calls(self) -> tuple[twin.Call, ...]:
         control = twin.control(self.stage.addresses.cloudflare)
@@ -216,13 +225,30 @@ class Place:
 
 
 @contextmanager
-def opened(folder: Path, environ: Mapping[str, str] = os.environ) -> Iterator[Place]:
-    """Start a twin with two proven releases below `folder`; end it with the block. Call from the main thread."""
+def opened(
+    folder: Path, environ: Mapping[str, str] = os.environ, *, server: SelfHosted | None = None
+) -> Iterator[Place]:
+    """Start a twin with two proven releases below `folder`; end it with the block. Call from the main thread.
+
+    Its database is on a `server` of our own where there is one.
+    """
     folder.mkdir(parents=True)
     base = load(str(variant(ROOT / "Pulumi.twin.yaml", folder, home=folder / "ops")), root=ROOT, environ={})
-    with staged(base, environ=environ, show=Silent(), actor="sweeper", phases=Phases()) as stage:
-        ago, old, old_site = _ago(), _live(stage), _live_site(stage)
-        second = _second(stage, folder)
+    with (
+        TemporaryDirectory(prefix="ems-ops-") as private,
+        staged(base, environ=environ, show=Silent(), actor="sweeper", phases=Phases()) as first,
+    ):
+        Path(private).chmod(0o711)
+        stage = moved(first, server, folder) if server else first
+        url = server.url if server else stage.addresses.database_url
+        product.put(url, product.THEN)
+        digests = {product.digest(url): "rows of the point"}
+        ago, old, old_site = _ago(), live_version(stage), live_site(stage)
+        second = second_release(stage, folder, server)
+        product.put(url, product.SINCE)
+        digests[product.digest(url)] = "rows since then as well"
+        if server is not None:
+            server.keep()
         addresses = stage.addresses
         door = Door({"cloudflare": addresses.cloudflare, "supabase": addresses.supabase, "edge": addresses.edge})
         records = zone_of(stage.site.cloudflare, stage.site.settings.stack)[1]()
@@ -234,32 +260,27 @@ def opened(folder: Path, environ: Mapping[str, str] = os.environ) -> Iterator[Pl
                 second,
                 ago,
                 old=old,
-                new=_live(stage),
+                new=live_version(stage),
                 old_site=old_site,
-                new_site=_live_site(stage),
+                new_site=live_site(stage),
                 records=records,
+                allowed=stage.site.supabase.restrictions().config,
+                digests=digests,
+                private=Path(private),
+                server=server,
             )
         finally:
             door.close()
 
 
-def _second(stage: Stage, folder: Path) -> Path:
-    """Release another version of the API and another site; return the stack file of both. Raises NotSo."""
-    settings = stage.site.settings
-    web = folder / "web"
-    shutil.copytree(settings.root / settings.stack.web.folder, web)
-    page = next(iter(sorted(web.rglob("*.html"))))
-    page.write_text(f"{page.read_text('utf-8')}<!-- the second release -->\n", "utf-8")
-    file = variant(settings.file, folder, home=stage.folder, variables={"RELEASE": "2"}, web=web)
-    site = stage.site_of(file)
-    try:
-        outcome = release(site, reason="the second release")
-    finally:
-        site.close()
-    if outcome.exit is not Exit.DONE:
-        message = f"the second release did not come up: {outcome.text}"
-        raise NotSo(message)
-    return file
+@contextmanager
+def places(number: int, *, own: bool = False) -> Iterator[list[Place]]:
+    """Open several places at once; with `own` each has its database on a server of our own."""
+    with TemporaryDirectory() as folder, ExitStack() as leaving:
+        servers = [leaving.enter_context(selfhosted()) if own else None for _ in range(number)]
+        yield [
+            leaving.enter_context(opened(Path(folder) / str(one), server=server)) for one, server in enumerate(servers)
+        ]
 
 
 def _ago() -> str:
@@ -268,20 +289,6 @@ def _ago() -> str:
     moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     sleep(1.01)
     return moment
-
-
-def _live(stage: Stage) -> str:
-    live = stage.site.cloudflare.live(stage.site.settings.stack.api.name)
-    return (live.version if live else None) or ""
-
-
-def _live_site(stage: Stage) -> str:
-    live = _pages(stage).project(stage.site.settings.stack.web.name).canonical_deployment
-    return live.id if live else ""
-
-
-def _pages(stage: Stage) -> Pages:
-    return Pages(stage.site.cloudflare.transport, stage.site.cloudflare.account)
 
 
 def _by_hand(record: Record) -> Record:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.sweeping.operator import OVER, Errand
+from benchmarks.sweeping import standing
+from benchmarks.sweeping.beginning import PLAIN, Beginning
+from benchmarks.sweeping.mortal import DURING, OFTEN
+from benchmarks.sweeping.operator import OVER
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.sweeping.door import Moment
+    from benchmarks.sweeping.operator import Errand
     from benchmarks.sweeping.place import Place, Point
 
 TRIES: Final = 6
 """Commands after a kill until a run counts as unfinished."""
+FEW: Final = 2  # moments of one kind on this machine, beside the last one
 
 
 @dataclass(frozen=True)
 class Subject:
     """What is swept: a book with its arguments, or the way back from it.
 
-    `pinned` begins with a pin to take away, `release` with code to deploy, `failing` with code whose checks fail,
-    `changed` with a record changed by hand. `only_children` kills the programs that the run has started instead of it.
+    `undo`: the way back after it was done; `given_up`: it is killed, and then taken back instead of gone on with.
+    `pinned` begins with a pin to take away. `only_children` kills the programs that the run has started instead of it.
+    `own`: the database is on a server of our own.
     """
 
     name: str
     book: str
     arguments: Callable[[Place], dict[str, Any]]
+    beginning: Beginning = PLAIN
     undo: bool = False
+    given_up: bool = False
     pinned: bool = False
-    release: bool = False
-    failing: bool = False
-    changed: bool = False
     only_children: bool = False
+    own: bool = False
 
 
 @dataclass
@@ -67,14 +73,18 @@ class Sweep:
     subject: Subject
 
     def whole(self) -> tuple[Counter[str], list[Moment]]:
-        """Do it without a kill; return what happened and its moments."""
+        """Do it without a kill; return what happened and its moments. Of what comes often, the first two and the last.
+
+        Where it is given up, what must stand in the end is what stood before.
+        """
         point, since = self._begin()
+        before = standing.stands(self.place, point)
         told = self._errand(point, None)
         if told["status"] not in OVER:
             message = f"{self.subject.name}: the uninterrupted run ended as {told['status']}: {told['text']}"
             raise AssertionError(message)
         moments = list(self.place.door.inside) if self.subject.only_children else told["moments"]
-        return self.place.happened(point, since), moments
+        return before if self.subject.given_up else self._happened(point, since), chosen(moments)
 
     def at(self, moment: Moment, wanted: Counter[str]) -> Tally:
         """Kill it at this moment, go on until it is over, and compare what happened with what should."""
@@ -84,13 +94,14 @@ class Sweep:
         hit = told["status"] == "killed" or self.place.door.killed
         tally = Tally(points=int(hit), missed=int(not hit))
         said = [str(told["text"])]
-        over = {"undone", "already so"} if subject.undo else set(OVER)
+        back = subject.undo or subject.given_up
+        over = {"undone", "already so"} if back else set(OVER)
         for _ in range(TRIES):
             if told["status"] in over:
                 break
-            told = self._errand(point, None)
+            told = self._errand(point, None, undo=back)
             said.append(f"{told['status']}: {told['text']}")
-        happened = self.place.happened(point, since)
+        happened = standing.stands(self.place, point) if subject.given_up else self._happened(point, since)
         lost, extra = wanted - happened, happened - wanted
         tally.lost, tally.repeated = lost.total(), extra.total()
         tally.unfinished = int(told["status"] not in over)
@@ -99,19 +110,19 @@ class Sweep:
             tally.problems.append(f"{where}: lost {dict(lost)}, repeated {dict(extra)}; {' | '.join(said)}")
         return tally
 
+    def _happened(self, point: Point, since: int) -> Counter[str]:
+        return self.place.happened(point, since) + Counter(standing.runs(point))
+
     def _begin(self) -> tuple[Point, int]:
         """Prepare what this subject starts from."""
-        place, subject = self.place, self.subject
-        place.rest(traffic=not subject.release, changed=subject.changed)
-        new = {"RELEASE": f"point {place.points}"} if subject.release or subject.failing else {}
-        point = place.point(failing=subject.failing, **new)
-        if subject.pinned:
-            self._done(Errand(str(point.stack_file), "rollback", {"reason": "a sweep"}))
+        point = self.subject.beginning.at(self.place, direct=False)
+        if self.subject.pinned:
+            self._done(self.place.order(point, "rollback", {"reason": "a sweep"}))
             for run in (point.home / "runs").iterdir():
                 run.rename(point.home / run.name)
-        if subject.undo:
-            self._done(self._errand_of(point, None, undo=False))
-        return point, place.calls()
+        if self.subject.undo:
+            self._done(self._order(point, None, undo=False))
+        return point, self.place.calls()
 
     def _done(self, errand: Errand) -> None:
         told = self.place.errand(errand)
@@ -119,58 +130,22 @@ class Sweep:
             message = f"{self.subject.name}: its beginning ended as {told['status']}: {told['text']}"
             raise AssertionError(message)
 
-    def _errand(self, point: Point, end: Moment | None) -> dict[str, Any]:
-        errand = self._errand_of(point, end, undo=self.subject.undo)
+    def _errand(self, point: Point, end: Moment | None, *, undo: bool = False) -> dict[str, Any]:
+        errand = self._order(point, end, undo=undo or self.subject.undo)
         return self.place.errand(errand, only_children=self.subject.only_children)
 
-    def _errand_of(self, point: Point, end: Moment | None, *, undo: bool) -> Errand:
-        subject = self.subject
-        return Errand(str(point.stack_file), subject.book, subject.arguments(self.place), undo=undo, end=end)
+    def _order(self, point: Point, end: Moment | None, *, undo: bool) -> Errand:
+        arguments = self.subject.arguments(self.place)
+        return self.place.order(point, self.subject.book, arguments, undo=undo, end=end)
 
 
-def _rollback(_place: Place) -> dict[str, Any]:
-    return {"reason": "a sweep"}
-
-
-def _unpin(_place: Place) -> dict[str, Any]:
-    return {"reason": "a sweep", "unpin": True}
-
-
-def _web(_place: Place) -> dict[str, Any]:
-    return {"reason": "a sweep", "service": "web"}
-
-
-def _dns(_place: Place) -> dict[str, Any]:
-    return {"reason": "a sweep", "service": "dns"}
-
-
-def _restore(place: Place) -> dict[str, Any]:
-    return {"point": place.ago}
-
-
-def _deploy(_place: Place) -> dict[str, Any]:
-    return {"preview": False}
-
-
-ROLLBACK: Final = Subject("rollback", "rollback", _rollback)
-WEB: Final = Subject("rollback --service=web", "rollback", _web)
-DNS: Final = Subject("rollback --service=dns", "rollback", _dns, changed=True)
-FAILING: Final = Subject("deploy, taken back", "deploy", _deploy, failing=True)
-RESTORE: Final = Subject("restore", "restore", _restore)
-SUBJECTS: Final = (
-    ROLLBACK,
-    Subject("rollback --unpin", "rollback", _unpin, pinned=True),
-    WEB,
-    DNS,
-    RESTORE,
-    Subject("undo of rollback", "rollback", _rollback, undo=True),
-    Subject("undo of rollback --unpin", "rollback", _unpin, undo=True, pinned=True),
-    Subject("undo of rollback --service=web", "rollback", _web, undo=True),
-    Subject("undo of rollback --service=dns", "rollback", _dns, undo=True, changed=True),
-    Subject("undo of restore", "restore", _restore, undo=True),
-    FAILING,
-    Subject("deploy", "deploy", _deploy, release=True),
-    Subject("deploy, its program killed", "deploy", _deploy, release=True, only_children=True),
-    Subject("undo of deploy", "deploy", _deploy, undo=True, release=True),
-)
-"""Every book, and the way back from each. Those that upload come last: a provider keeps the last 100 versions only."""
+def chosen(moments: Sequence[Moment]) -> list[Moment]:
+    """Return the moments to die at: every one, but of those that come for each of hundreds of files three."""
+    last = {moment.label: moment.time for moment in moments}
+    return [
+        moment
+        for moment in moments
+        if not moment.label.startswith(OFTEN)
+        or moment.time <= FEW
+        or (moment.time == last[moment.label] and DURING not in moment.label)
+    ]

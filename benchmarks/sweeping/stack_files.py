@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.sweeping.door import Door
+    from infra.shapes import Archive
 
 
 def variant(
@@ -22,10 +24,14 @@ def variant(
     through: Door | None = None,
     build: list[str] | None = None,
     web: Path | None = None,
+    secrets: Sequence[str] = (),
+    outgoing: Sequence[Mapping[str, str]] = (),
+    archive: Archive | None = None,
 ) -> Path:
     """Write a copy of a stack file into `folder`: its ops home, variables of its API, its providers by a door.
 
-    `build` makes a release that fails: it gets its traffic in stages, and is taken back. `web` is another site.
+    `build` makes a release that fails: it gets its traffic in stages, and is taken back. `web` is another site,
+    `secrets` are names of the Worker's, `outgoing` what waits to leave the database, `archive` a server of our own.
     """
     yaml = YAML()
     yaml.width = 10_000
@@ -41,6 +47,12 @@ def variant(
         config["ems-ops:release"] = {"traffic": [50, 100], "on_failure": "rollback"}
     if web is not None:
         config["ems-ops:web"]["folder"] = str(web)
+    if secrets:
+        config["ems-ops:api"]["secrets"] = list(secrets)
+    if outgoing:
+        config["ems-ops:hazards"]["outgoing"] = [dict(one) for one in outgoing]
+    if archive is not None:
+        config["ems-ops:database"]["archive"] = msgspec.to_builtins(archive)
     made = folder / "Pulumi.twin.yaml"
     with made.open("w", encoding="utf-8") as out:
         yaml.dump(document, out)

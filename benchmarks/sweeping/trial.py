@@ -13,6 +13,8 @@ from benchmarks.sweeping.typed import Typed
 from runbooks.model.errors import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runbooks.clients import twin
 
 OUTAGE: Final = 60.0  # seconds until what is broken for good is mended: a recovery waits for longer than anybody here
@@ -30,11 +32,12 @@ class Trial:
     code: int | None = None
     shown: str = ""
     said: list[str] = field(default_factory=list)
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     def type(self, words: list[str], control: twin.TwinControl | None = None) -> bool:
         """Type a command and wait for its end; with `control`, mend what is broken and tell whether it struck."""
         self.words, struck = words, False
-        process, until = Typed(words, environ=PLAIN), time.monotonic() + OUTAGE
+        process, until = Typed(words, environ={**PLAIN, **self.environ}), time.monotonic() + OUTAGE
         if control is not None:
             while process.at_work and time.monotonic() < until:
                 time.sleep(LOOK)

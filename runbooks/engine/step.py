@@ -102,6 +102,9 @@ class Step:
     settle: float = 1.0
     """Seconds for which `holds` must keep saying No after a lost answer until that No is proven: a provider that reads
     stale, or carries out late, needs longer."""
+    half: bool = False
+    """Whether an act that was cut short may leave what `holds` does not see: `undo` is asked for even after a No then,
+    and must do no harm where there is nothing."""
 
 
 FactsT = TypeVar("FactsT")

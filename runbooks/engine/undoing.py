@@ -91,7 +91,7 @@ def take_back(step: Step, session: Session) -> None:
     sight = session.sight(step, request=past.request, before=past.before)
     if past.open or past.undoing:
         session.effect = "unknown"
-        if _gone(step, sight, session):
+        if not step.half and _gone(step, sight, session):
             return
     lost = ""
     for attempt in range(1, step.attempts + 1):

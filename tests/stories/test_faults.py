@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.fault_matrix import FAULTS, Job, broken, jobs_of, sweep, unclear
-from benchmarks.signal_sweep import SUBJECTS
+from benchmarks.sweeping.commands import SUBJECTS
 from benchmarks.sweeping.door import Moment
 from benchmarks.sweeping.trial import Trial
 from runbooks.clients.twin import Do

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.kill_sweep import moments_of, sweep
 from benchmarks.sweeping.place import opened
-from benchmarks.sweeping.points import DNS, RESTORE, ROLLBACK, WEB, Sweep
+from benchmarks.sweeping.points import Sweep
+from benchmarks.sweeping.subjects import DNS, RESTORE, ROLLBACK, WEB
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.signal_sweep import SUBJECTS, begun, entries_of, runs_of, typed
+from benchmarks.signal_sweep import begun, entries_of, runs_of, typed
+from benchmarks.sweeping.commands import SUBJECTS
 from benchmarks.sweeping.typed import Typed
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.signal_sweep import SUBJECTS, begun
+from benchmarks.signal_sweep import begun
+from benchmarks.sweeping.commands import SUBJECTS
 from runbooks.clients import twin
 from runbooks.clients.twin import Do, Fault
 from runbooks.commands.frame import ROOT

@@ -15,9 +15,7 @@ import pytest
 
 from benchmarks.signal_sweep import (
     AGREED,
-    RESTORE,
     SIGNALS,
-    SUBJECTS,
     Chain,
     begun,
     chain,
@@ -28,6 +26,7 @@ from benchmarks.signal_sweep import (
     typed,
     whole,
 )
+from benchmarks.sweeping.commands import RESTORE, SUBJECTS
 from benchmarks.sweeping.typed import Typed
 from runbooks.clients import twin
 from runbooks.clients.twin import Do, Fault

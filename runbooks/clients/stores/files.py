@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PIECE: Final = 8 << 20
 """Bytes that are read or sent at a time: S3 and R2 take parts from 5 MiB on."""
 DRAFT: Final = "draft-"
-"""How a file is named until it is whole."""
+"""How a file is named until it is whole. One that a killed process left is counted, taken away, or gone by the next."""
 
 
 class Files(Protocol):
@@ -71,7 +71,7 @@ class FolderFiles:
     def sizes(self, folder: str) -> dict[str, int]:
         """Walk the folder."""
         top = self.root / folder
-        found = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith(DRAFT))
+        found = (path for path in top.rglob("*") if path.is_file())
         return {path.relative_to(top).as_posix(): path.stat().st_size for path in found}
 
     def get(self, name: str) -> bytes | None:
@@ -106,6 +106,7 @@ class FolderFiles:
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
         draft.replace(self.root / name)
+        draft.unlink(missing_ok=True)  # renamed to a name that the same file has already, it stays
         report(source.stat().st_size)
 
     def pieces(self, name: str) -> Iterator[bytes]:
@@ -133,4 +134,7 @@ class FolderFiles:
     def _draft(self, name: str) -> Path:
         draft = (self.root / name).with_name(f"{DRAFT}{os.getpid()}-{secrets.token_hex(4)}")
         draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for former in draft.parent.glob(f"{DRAFT}*"):
+            if former.is_file():  # a folder is a backup that is being made
+                former.unlink(missing_ok=True)
         return draft

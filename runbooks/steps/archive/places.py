@@ -38,6 +38,7 @@ def stop_server(own: Own, *, name: str) -> Step:
         holds=holds,
         act=act,
         undo=lambda _sight: _start(own),
+        half=True,
         expect=1.0,
         deadline=STARTS_WITHIN,
         attempts=2,
@@ -80,6 +81,7 @@ def exchange_folders(own: Own, work: Work, *, name: str, lost: bool = False) -> 
         holds=holds,
         act=act,
         undo=undo,
+        half=True,
         expect=0.1,
         deadline=60.0,
         attempts=2,
@@ -158,15 +160,16 @@ def drop_folder(own: Own, work: Work, *, what: str, name: str) -> Step:
 
 
 def _start(own: Own) -> Json:
-    """Start the server as it was, and wait until it answers."""
-    if not own.runs():
-        own.command(own.told.start)
+    """Start the server as it was, and wait until it answers; one that is being stopped, as soon as it is."""
     until = time.monotonic() + STARTS_WITHIN
     while not answers(own.database):
-        if time.monotonic() > until:
+        if not own.runs():
+            own.command(own.told.start)
+        elif time.monotonic() > until:
             message = f"the server at {own.database.where} does not answer {STARTS_WITHIN:.0f} s after its start."
             raise ActError(message)
-        time.sleep(POLL)
+        else:
+            time.sleep(POLL)
     return {"answers": own.database.where}
 
 

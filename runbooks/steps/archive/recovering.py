@@ -202,6 +202,7 @@ def recover_beside(recovery: Recovery, *, name: str) -> Step:
         holds=holds,
         act=act,
         undo=undo,
+        half=True,
         expect=10.0,
         deadline=LONG,
         attempts=2,

@@ -89,6 +89,7 @@ def have_on_this_machine(beside: Beside, *, name: str) -> Step:
         holds=holds,
         act=act,
         undo=lambda _sight: _forget(beside),
+        half=True,
         expect=1.0,
         deadline=LONG,
         attempts=2,
@@ -118,7 +119,7 @@ def load_beside(beside: Beside, *, name: str) -> Step:
 
     def undo(_sight: Sight) -> Json:
         with database.named(BESIDE).commanding(LOAD_BACKUP) as session:
-            if notes(session).get(beside.fresh) == note:
+            if notes(session).get(beside.fresh) in (note, ""):  # whole, or what a load that was cut short has left
                 session.run(sql.SQL("drop database {} with (force)").format(sql.Identifier(beside.fresh)))
         return None
 
@@ -129,6 +130,7 @@ def load_beside(beside: Beside, *, name: str) -> Step:
         holds=holds,
         act=act,
         undo=undo,
+        half=True,
         expect=10.0,
         deadline=LONG,
         attempts=2,

@@ -6,13 +6,12 @@ ours in the new database.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from runbooks.clients.postgres import sql
+from runbooks.clients.scratch.folder import private_folder
 from runbooks.model.errors import CheckError
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.catalog import DUMP
@@ -20,6 +19,7 @@ from runbooks.steps.backups.entries import DATA, Entry, Sorted, entries, sort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from runbooks.clients.postgres import Session
     from runbooks.clients.postgres_programs import Programs
@@ -65,9 +65,9 @@ def load(
         made = _names(session, SCHEMAS)
     chosen = replace(chosen, ours=tuple(one for one in chosen.ours if one.kind != "SCHEMA" or one.name not in made))
     watch = _Watch(programs, manifest.server.bytes, report)
-    with tempfile.TemporaryDirectory(prefix="ems-ops-lists-") as lists:
+    with private_folder() as lists:
         for run in _runs(chosen):
-            run(programs, folder / DUMP, Path(lists), watch)
+            run(programs, folder / DUMP, lists, watch)
     with database.commanding(LOAD_BACKUP) as session:
         session.run("analyze (skip_locked)")
     skipped = [f"{entry.kind.lower()} {entry.schema}.{entry.name} of {entry.owner}" for entry in chosen.skipped]

@@ -94,7 +94,7 @@ def store(catalog: Catalog, draft: Path, backup: str, *, name: str) -> Step:
 
 
 def publish(catalog: Catalog, draft: Path, backup: str, *, name: str) -> Step:
-    """Return the step that writes the manifest, if absent: from then on the backup is there."""
+    """Return the step that writes the manifest, if absent: from then on the backup is there, and its draft is not."""
     files, manifest = catalog.files, f"{backup}/{MANIFEST}"
 
     def holds(_sight: Sight) -> Held:
@@ -102,11 +102,16 @@ def publish(catalog: Catalog, draft: Path, backup: str, *, name: str) -> Step:
             there = files.get(manifest)
         except OSError:
             return Settling({}, 1.0)
-        return Yes({"backup": backup, "where": files.where(backup)}) if there else No({}, f"there is no {manifest}")
+        if not there:
+            return No({}, f"there is no {manifest}")
+        if draft.exists():
+            return No({"backup": backup}, f"its draft {draft} is still there")
+        return Yes({"backup": backup, "where": files.where(backup)})
 
     def act(_sight: Sight) -> Json:
+        told = draft / MANIFEST
         try:
-            first = files.put_new(manifest, (draft / MANIFEST).read_bytes())
+            first = files.put_new(manifest, told.read_bytes()) if told.exists() else files.get(manifest) is not None
         except OSError as error:
             message = f"{files.where(manifest)}: could not be written: {error}"
             raise AnswerLost(message) from None

@@ -460,6 +460,30 @@ def test_undo_looks_for_an_open_act(home: Path, world: World, applied: bool) -> 
     assert world.effects() == (["act a", "act b", "undo b", "undo a"] if applied else ["act a", "undo a"])
 
 
+def test_undo_takes_away_what_half_an_act_has_left(home: Path, world: World) -> None:
+    """Where an act that is cut short leaves what cannot be seen as done, its undo is asked for, also a second time."""
+    left = world.folder / "half of b"
+
+    def act(_sight: Sight) -> Json:
+        left.touch()
+        raise PowerCut
+
+    def undo(_sight: Sight) -> Json:
+        if not left.exists():
+            return {"there": False}
+        left.unlink()
+        raise PowerCut
+
+    made = book(step("a", world), step("b", world, act=act, undo=undo, half=True))
+    run = cut(home, made)
+    assert left.exists()
+    with pytest.raises(PowerCut):
+        runner(home).undo(run, book=made, consent=AGREED)
+    bury(home)
+    assert runner(home).undo(run, book=made, consent=AGREED).status is Status.UNDONE
+    assert (left.exists(), world.effects()) == (False, ["act a", "undo a"])
+
+
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_lost_undo_is_looked_for(home: Path, world: World, applied: bool) -> None:  # noqa: FBT001 - a parameter
     """An undo whose answer was lost is not repeated when it took effect."""

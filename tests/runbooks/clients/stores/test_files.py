@@ -55,3 +55,19 @@ def test_what_must_be_there_once_is_written_once(files: Files) -> None:
     assert not files.put_new("a/manifest.json", b"{1}")
     assert files.get("a/manifest.json") == b"{}"
     assert files.names("a") == ["manifest.json"]
+
+
+def test_what_a_killed_writer_has_left_is_not_there_for_ever(tmp_path: Path) -> None:
+    """Half a file is among what can be taken away, and the next file that is written there removes it."""
+    files, source = FolderFiles(tmp_path / "there"), tmp_path / "source"
+    source.write_bytes(b"whole")
+    files.put_file("a/dump/1.dat", source)
+    for number in range(2):
+        half = tmp_path / "there" / "a" / "dump" / f"draft-{number}-00000000"
+        half.write_bytes(b"half")
+        assert files.sizes("a") == {"dump/1.dat": 5, f"dump/{half.name}": 4}
+        if number:
+            files.delete(f"a/dump/{half.name}")
+        else:
+            files.put_file("a/dump/1.dat", source)
+        assert files.sizes("a") == {"dump/1.dat": 5}
