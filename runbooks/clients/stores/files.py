@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Files(Protocol):
         """Yield the content. Raises FileNotFoundError."""
 
     def delete(self, name: str) -> None:
-        """Take a file away; one that is not there is no failure."""
+        """Take a file away; one that is not there is no failure. Of a folder, what is empty goes."""
 
     def path(self, name: str) -> Path | None:
         """Return the file or folder on this machine; None where it is elsewhere."""
@@ -116,8 +117,14 @@ class FolderFiles:
                 yield piece
 
     def delete(self, name: str) -> None:
-        """Remove the file, and the folders that it leaves empty."""
+        """Remove the file, and the folders that it leaves empty; of a folder what is empty."""
         path = self.root / name
+        if path.is_dir():
+            empty = [path, *(below for below in path.rglob("*") if below.is_dir())]
+            for folder in sorted(empty, reverse=True):
+                with suppress(OSError):
+                    folder.rmdir()
+            return
         path.unlink(missing_ok=True)
         for folder in path.parents:
             if folder == self.root:

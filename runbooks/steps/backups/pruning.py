@@ -18,11 +18,11 @@ def take_away(catalog: Catalog, backup: str, *, what: str, name: str) -> Step:
 
     def holds(_sight: Sight) -> Held:
         try:
-            left = files.sizes(backup)
+            left, there = files.sizes(backup), backup in files.names("")
         except OSError:
             return Settling({}, 1.0)
         seen: dict[str, Json] = {"backup": backup, "files": len(left), "bytes": sum(left.values())}
-        return No(seen, f"{files.where(backup)} is there") if left else Yes(seen)
+        return No(seen, f"{files.where(backup)} is there") if left or there else Yes(seen)
 
     def act(sight: Sight) -> Json:
         try:
@@ -30,6 +30,7 @@ def take_away(catalog: Catalog, backup: str, *, what: str, name: str) -> Step:
             for number, file in enumerate(found, 1):
                 files.delete(f"{backup}/{file}")
                 sight.report(number, len(found))
+            files.delete(backup)  # the folder of one whose files were gone when a kill came
         except OSError as error:
             message = f"{files.where(backup)}: could not be deleted: {error}"
             raise AnswerLost(message) from None
