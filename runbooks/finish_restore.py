@@ -28,9 +28,15 @@ NAMED: Final = 8  # tables of a former database that a plan names before it coun
 
 
 class Former(msgspec.Struct, frozen=True):
-    """One database that was kept, and what of each table is only there: rows written since that backup was made."""
+    """One database that was kept, and what of each table is only there: rows written since that backup was made.
 
-    kept: Kept
+    Its size is no part of it: it changes without a row being written, even by being looked at.
+    """
+
+    name: str
+    run: str
+    backup: str
+    at: str
     only_there: tuple[TableRows, ...]
 
 
@@ -50,9 +56,13 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Everything that was kept on this server; `stays` are databases that lost their place and cannot be dropped."""
+    """Everything that was kept on this server; `bytes` are those of the former databases, by name.
+
+    `stays` are databases that lost their place and cannot be dropped.
+    """
 
     former: tuple[Former, ...]
+    bytes: dict[str, int]
     folders: tuple[Folder, ...] = ()
     stays: tuple[Instead, ...] = ()
 
@@ -71,7 +81,12 @@ class Finish:
             found, stays = kept(session), instead(session)
         if found:
             self._refuse_used([one.name for one in found])
-        return Facts(tuple(Former(one, self._only_there(one)) for one in found), self._folders(), tuple(stays))
+        return Facts(
+            tuple(Former(one.name, one.run, one.backup, one.at, self._only_there(one)) for one in found),
+            {one.name: one.bytes for one in found},
+            self._folders(),
+            tuple(stays),
+        )
 
     def _refuse_used(self, names: list[str]) -> None:
         origin, why = self.origin()
@@ -118,9 +133,9 @@ class Finish:
         return tuple(
             drop_former(
                 self.postgres,
-                one.kept.name,
-                what=f"{one.kept.bytes / 1e6:.0f} MB, kept since {one.kept.at}",
-                name=f"drop {one.kept.name}",
+                one.name,
+                what=f"{facts.bytes[one.name] / 1e6:.0f} MB, kept since {one.at}",
+                name=f"drop {one.name}",
             )
             for one in facts.former
         )
@@ -133,7 +148,7 @@ class Finish:
     def _drops(self, facts: Facts) -> str:
         if not facts.former and not facts.folders:
             return f"on {self.postgres.where}: no former database is kept, there is nothing to do"
-        size = (sum(one.kept.bytes for one in facts.former) + sum(one.bytes for one in facts.folders)) / 1e6
+        size = (sum(facts.bytes.values()) + sum(one.bytes for one in facts.folders)) / 1e6
         folders = f", {len(facts.folders)} folders of recoveries" if facts.folders else ""
         return f"on {self.postgres.where}: {len(facts.former)} former databases{folders}, {size:.0f} MB"
 
@@ -143,8 +158,8 @@ class Finish:
         for one in facts.former:
             told = [f"{row.table} {'?' if row.after is None else row.after}" for row in one.only_there]
             more = f" and {len(told) - NAMED} more tables" if len(told) > NAMED else ""
-            only = f"rows written after backup {one.kept.backup} was made: {', '.join(told[:NAMED]) or 'none'}{more}"
-            lines.append(f"{one.kept.name}, {one.kept.bytes / 1e6:.0f} MB, kept by run {one.kept.run}: {only}")
+            only = f"rows written after backup {one.backup} was made: {', '.join(told[:NAMED]) or 'none'}{more}"
+            lines.append(f"{one.name}, {facts.bytes[one.name] / 1e6:.0f} MB, kept by run {one.run}: {only}")
         for folder in facts.folders:
             note = folder.note
             since = f"kept by run {note.run}, which went back to {note.point} by base {note.base}"
