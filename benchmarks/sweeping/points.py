@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.sweeping import standing
 from benchmarks.sweeping.beginning import PLAIN, Beginning
+from benchmarks.sweeping.door import AFTER
 from benchmarks.sweeping.mortal import DURING, OFTEN
 from benchmarks.sweeping.operator import OVER
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 TRIES: Final = 6
 """Commands after a kill until a run counts as unfinished."""
+WITHIN: Final = re.compile(f"{OFTEN}|{AFTER} append step started|(before|after) (statement|commit)|after .* POST ")
 FEW: Final = 2  # moments of one kind on this machine, beside the last one
 
 
@@ -84,7 +87,8 @@ class Sweep:
             message = f"{self.subject.name}: the uninterrupted run ended as {told['status']}: {told['text']}"
             raise AssertionError(message)
         moments = list(self.place.door.inside) if self.subject.only_children else told["moments"]
-        return before if self.subject.given_up else self._happened(point, since), chosen(moments)
+        wanted = before if self.subject.given_up else self._happened(point, since)
+        return wanted, chosen(moments, only_within=self.subject.given_up)
 
     def at(self, moment: Moment, wanted: Counter[str]) -> Tally:
         """Kill it at this moment, go on until it is over, and compare what happened with what should."""
@@ -139,13 +143,26 @@ class Sweep:
         return self.place.order(point, self.subject.book, arguments, undo=undo, end=end)
 
 
-def chosen(moments: Sequence[Moment]) -> list[Moment]:
-    """Return the moments to die at: every one, but of those that come for each of hundreds of files three."""
+def chosen(moments: Sequence[Moment], *, only_within: bool = False) -> list[Moment]:
+    """Return the moments to die at: every one but a few that are no others.
+
+    Of those that come for each of hundreds of files, three; of a call that only reads, the one before it, for what
+    comes next has one of its own. With `only_within` those at which something may be half done.
+    """
     last = {moment.label: moment.time for moment in moments}
     return [
         moment
         for moment in moments
-        if not moment.label.startswith(OFTEN)
-        or moment.time <= FEW
-        or (moment.time == last[moment.label] and DURING not in moment.label)
+        if not _reads(moment.label)
+        and (not only_within or WITHIN.match(moment.label))
+        and (
+            not moment.label.startswith(OFTEN)
+            or moment.time <= FEW
+            or (moment.time == last[moment.label] and DURING not in moment.label)
+        )
     ]
+
+
+def _reads(label: str) -> bool:
+    words = label.split()
+    return words[0] == AFTER and words[2:3] == ["GET"]

@@ -23,26 +23,32 @@ create or replace function cron.alter_job(job_id bigint, active boolean) returns
   begin atomic update cron.job set active = alter_job.active where jobid = job_id; end;
 insert into waits.mails values (1, 'waiting'), (2, 'waiting'), (3, 'sent');
 insert into cron.job values (1, true), (2, false);
+insert into ops.accounts (id, email, password_hash)
+ values ('00000000-0000-4000-8000-000000000001', 's@example.com', 'pbkdf2-sha256$x')
+ on conflict do nothing;
+insert into ops.sessions (token_hash, account_id, expires_at)
+ values (sha256('then'), '00000000-0000-4000-8000-000000000001', '2099-01-01Z');
 """
-"""At the point two mails waited, and a job was active."""
+"""At the point two mails waited, a job was active, and somebody was signed in."""
 AGAIN: Final = """
-delete from public.horses where name = 'Late'; delete from ops.sessions;
+delete from public.horses where name = 'Late';
+update ops.sessions set token_hash = sha256('then') where token_hash = sha256('since');
 update waits.mails set state = 'waiting' where id < 3; update cron.job set active = jobid = 1;
+update public.riders set first_name = 'Known', active = true where id = 1;
 """
-"""Now, as it was at the point; who is erased stays erased."""
+"""Now, as it was at the point."""
 SINCE: Final = """
 insert into public.horses (id, name, sex, birth_date, created_at, updated_at)
  values (900001, 'Late', 'mare', '2015-01-01', '2026-01-01Z', '2026-01-01Z') on conflict do nothing;
-insert into ops.accounts (id, email, password_hash) select '00000000-0000-4000-8000-000000000001', 's@example.com',
- 'pbkdf2-sha256$x' on conflict do nothing;
+delete from ops.sessions;
 insert into ops.sessions (token_hash, account_id, expires_at)
- values (sha256('sweep'), '00000000-0000-4000-8000-000000000001', '2099-01-01Z') on conflict do nothing;
+ values (sha256('since'), '00000000-0000-4000-8000-000000000001', '2099-01-01Z');
 update waits.mails set state = 'sent'; update cron.job set active = jobid = 1;
 update public.bookings set note = null where rider_id = 1 and note is not null;
 update public.riders set user_id = null, first_name = 'erased', last_name = 'erased', phone = null, birth_date = null,
  email = 'erased-' || id || '@invalid', active = false where id = 1;
 """
-"""Since then a row was written, somebody signed in, the mails have left, and a rider was erased."""
+"""Since then a row was written, somebody signed in anew, the mails have left, and a rider was erased."""
 HELD: Final = "update waits.mails set state = 'held' where id < 3"
 MAILS: Final = {
     "name": "mails",

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.kill_sweep import moments_of, sweep
+from benchmarks.sweeping import standing
+from benchmarks.sweeping.door import Moment
 from benchmarks.sweeping.place import opened
 from benchmarks.sweeping.points import Sweep
-from benchmarks.sweeping.subjects import DNS, RESTORE, ROLLBACK, WEB
+from benchmarks.sweeping.subjects import BACKUP, DNS, DUMP_GIVEN_UP, PRUNE, RESTORE, ROLLBACK, WEB
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from benchmarks.sweeping.place import Place
 
 pytestmark = pytest.mark.twin
 
@@ -48,3 +52,27 @@ def test_nothing_is_lost_or_repeated_wherever_a_run_dies(tmp_path: Path) -> None
     assert wrong.problems[0].startswith(
         "rollback, after edge GET /api/nothing-here (1): lost {'more': 1}, repeated {'live: old': 1}; exit -9"
     )
+
+
+def test_backups_are_whole_or_gone_wherever_a_run_dies(place: Place) -> None:
+    """Killed while a draft, a manifest's own draft and an old backup are removed: nothing is left of any."""
+    there = {
+        BACKUP: ("before remove point/ops/dumps/…/draft-…", "before remove of a folder that goes"),
+        PRUNE: ("before remove folder point/ops/dumps/…",),
+    }
+    jobs = [job for subject in there for job in moments_of(place, subject)]
+    chosen = [job for job in jobs if job.moment.time == 1 and job.moment.label.endswith(there[job.subject])]
+    found = sweep([place], chosen, report=lambda _: None)
+    assert [problem for tally in found.values() for problem in tally.problems] == []
+    assert sum(tally.points for tally in found.values()) == 3
+    wanted = {subject: next(job.wanted for job in jobs if job.subject is subject) for subject in there}
+    assert [stands["in the store: a whole backup"] for stands in wanted.values()] == [1, 1]
+
+
+def test_a_restore_that_is_killed_and_given_up_leaves_nothing(place: Place) -> None:
+    """Killed while the new database is loaded, then taken back: the databases are those of before, with their rows."""
+    point = DUMP_GIVEN_UP.beginning.at(place, direct=True)
+    wanted = standing.stands(place, point)
+    loading = Moment("on this machine: during restore", 1)
+    tally = Sweep(place, DUMP_GIVEN_UP).at(loading, wanted)
+    assert (tally.problems, tally.points) == ([], 1)

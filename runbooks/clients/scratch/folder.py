@@ -1,4 +1,4 @@
-"""Folders for what must not be seen and must not stay: removed at their end, and after a kill by the next one."""
+"""Folders for what must not be seen and must not stay: removed at their end, and after a kill by the next command."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ NAME: Final = re.compile(rf"{PREFIX}(\d+)-.*")
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """Give an empty folder that only we can read; what processes that are gone have left is removed first."""
-    _sweep(Path(tempfile.gettempdir()))
+    remove_left()
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         yield Path(folder)
 
 
-def _sweep(top: Path) -> None:
-    for folder in top.glob(f"{PREFIX}*"):
+def remove_left() -> None:
+    """Remove the folders of processes that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         name = NAME.fullmatch(folder.name)
         if name and not _alive(int(name[1])) and folder.stat().st_uid == os.geteuid():
             shutil.rmtree(folder, ignore_errors=True)

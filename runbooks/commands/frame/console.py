@@ -179,7 +179,13 @@ class Console:
         )
 
     def book(self, name: str, arguments: Mapping[str, Any]) -> Book[Any]:
-        """Return a book of the shelf for these arguments, as a run or its journal names them."""
+        """Return a book of the shelf for these arguments, as a run or its journal names them.
+
+        What a killed run has left of private files on this machine is gone by then.
+        """
+        from runbooks.clients.scratch.folder import remove_left
+
+        remove_left()
         if name not in SHELF:
             message = f"book {name}: expected one of {', '.join(sorted(SHELF))}."
             raise Refused(message, next_command="invoke --list")
