@@ -18,9 +18,12 @@ OF_OURS: Final = "postgres\\_%"
 THEN: Final = """
 create schema if not exists waits; create schema if not exists cron;
 create table if not exists waits.mails (id bigint primary key, state text);
-create table if not exists cron.job (jobid bigint, active boolean, username text default current_user);
-create or replace function cron.alter_job(job_id bigint, active boolean) returns void language sql
-  begin atomic update cron.job set active = alter_job.active where jobid = job_id; end;
+create table if not exists cron.job (jobid bigint, active boolean, username text default current_user, jobname text,
+  schedule text default '* * * * *', database text default 'postgres');
+create or replace function cron.alter_job(job_id bigint, database text default null, active boolean default null)
+  returns void language sql begin atomic
+  update cron.job j set active = coalesce(alter_job.active, j.active),
+    database = coalesce(alter_job.database, j.database) where jobid = job_id; end;
 insert into waits.mails values (1, 'waiting'), (2, 'waiting'), (3, 'sent');
 insert into cron.job values (1, true), (2, false);
 insert into ops.accounts (id, email, password_hash)
@@ -65,7 +68,7 @@ KEPT: Final = {"run": "alpha-1", "backup": "2026-01-01T00-00-00Z", "at": "2026-0
 
 STANDS: Final = """
 select 'mails ' || state, count(*) from waits.mails group by state
-union all select 'jobs at work', count(*) from cron.job where active
+union all select 'jobs at work', count(*) from cron.job where active and database = 'postgres'
 union all select 'logins', count(*) from ops.sessions
 union all select 'riders erased', count(*) from public.riders where first_name = 'erased'
 union all select 'rows since the point', count(*) from public.horses where name = 'Late'

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from runbooks import finish_restore
+from runbooks.clients.cloudflare import Origin
 from runbooks.model.errors import Exit
 from runbooks.steps.database.renaming import FORMER, kept
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.twin
 
 NOTE = f"{FORMER}r when backup 2026-11-20T03-00-00Z took its place at 2026-11-20T03:05:00Z"
 NAME = "kept_one"
+ELSEWHERE = Origin("db.example.com", 5432, "postgres", "app")
 GROWS = """
 do $$ begin for n in 1 .. 1000 loop
   execute format('create or replace function f%s() returns int language sql as %L', n, 'select 1');
@@ -32,7 +34,7 @@ def test_a_former_database_is_dropped_though_its_size_changes(desk: Desk, databa
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute(f"create database {NAME} template template0".encode())
         connection.execute(f"comment on database {NAME} is '{NOTE}'".encode())
-    made = finish_restore.book(database)
+    made = finish_restore.book(database, origin=lambda: (ELSEWHERE, ""))
     sizes: list[int] = []
 
     def gather() -> finish_restore.Facts:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.twin
 
 LIVE = ["live: old"]
+POLL = "edge GET /api/health"  # a busy machine asks less often
 OF_RESTORE = (
     "before append observed copy the present",
     "after supabase POST /v1/projects/emstwinprojectlocala/database/backups/restore-pitr",
@@ -37,7 +38,7 @@ HERE = (
 def test_nothing_is_lost_or_repeated_wherever_a_run_dies(tmp_path: Path) -> None:
     """Killed at some moments of rollbacks, in the copy and in the recovery of a restore: each ends, once."""
     with opened(tmp_path / "place") as place:
-        rollback = moments_of(place, ROLLBACK)
+        rollback = [job for job in moments_of(place, ROLLBACK) if POLL not in job.moment.label]
         restore = moments_of(place, RESTORE)
         beside = [*moments_of(place, WEB), *moments_of(place, DNS)]
         chosen = [*rollback[::12], *(job for job in (*beside, *restore) if job.moment.label in HERE)]
@@ -46,11 +47,11 @@ def test_nothing_is_lost_or_repeated_wherever_a_run_dies(tmp_path: Path) -> None
     assert [problem for tally in found.values() for problem in tally.problems] == []
     assert (found["rollback"].points, found["restore"].points) == (len(rollback[::12]), len(OF_RESTORE))
     assert (found[WEB.name].points, found[DNS.name].points) == (2, 2)
-    assert len(rollback) >= 70
+    assert len(rollback) >= 60
     assert len(restore) >= 150
     assert (wrong.points, wrong.lost, wrong.repeated, wrong.unfinished) == (1, 1, 1, 0)
     assert wrong.problems[0].startswith(
-        "rollback, after edge GET /api/nothing-here (1): lost {'more': 1}, repeated {'live: old': 1}; exit -9"
+        "rollback, before edge GET /api/nothing-here (1): lost {'more': 1}, repeated {'live: old': 1}; exit -9"
     )
 
 
