@@ -59,7 +59,7 @@ def begin(errand: Errand, known: Event) -> None:
     """Do the errand in this process, once it is known who may be killed; tell how it ended."""
     known.wait()
     os.environ.update(errand.environ)
-    tempfile.tempdir = None  # which the process that this one was forked from may have asked for
+    tempfile.tempdir = os.environ.get("TMPDIR")  # which the process that this one was forked from may know otherwise
     moments = Moments(errand.end)
     console = MortalConsole(errand.stack_file, moments)
     watch(moments, errand.watched)

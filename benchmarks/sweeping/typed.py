@@ -90,7 +90,7 @@ def _type(words: list[str], terminal: str, environ: dict[str, str]) -> None:
     os.close(number)
     os.chdir(ROOT)
     os.environ.update(environ)
-    tempfile.tempdir = None  # which the process that this one was forked from may have asked for
+    tempfile.tempdir = os.environ.get("TMPDIR")  # which the process that this one was forked from may know otherwise
     from invoke.main import program  # noqa: PLC0415 - the tests that type nothing need none of it
 
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lasts as long as the process
