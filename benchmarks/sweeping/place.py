@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -46,6 +46,8 @@ FORKS: Final = get_context("forkserver")
 """A child starts in milliseconds, from a server that has imported everything and has no threads."""
 FORKS.set_forkserver_preload(["benchmarks.sweeping.operator"])
 LONGEST: Final = 120.0  # seconds that one operator's process may take
+THROUGH: Final = ("cloudflare", "supabase", "edge")
+"""What is reached by a door."""
 DEEP: Final = 4  # parts of a path that tell files of a point apart
 OF_SERVER: Final = 2  # and of a server of our own: hundreds of its data folder are one
 
@@ -228,9 +230,9 @@ class Place:
 def opened(
     folder: Path, environ: Mapping[str, str] = os.environ, *, server: SelfHosted | None = None
 ) -> Iterator[Place]:
-    """Start a twin with two proven releases below `folder`; end it with the block. Call from the main thread.
+    """Start a twin with two releases below `folder`, its database on a `server` of our own if there is one.
 
-    Its database is on a `server` of our own where there is one.
+    It ends with the block. Call from the main thread.
     """
     folder.mkdir(parents=True)
     base = load(str(variant(ROOT / "Pulumi.twin.yaml", folder, home=folder / "ops")), root=ROOT, environ={})
@@ -249,28 +251,19 @@ def opened(
         digests[product.digest(url)] = "rows since then as well"
         if server is not None:
             server.keep()
-        addresses = stage.addresses
-        door = Door({"cloudflare": addresses.cloudflare, "supabase": addresses.supabase, "edge": addresses.edge})
-        records = zone_of(stage.site.cloudflare, stage.site.settings.stack)[1]()
-        try:
+        with closing(Door({name: getattr(stage.addresses, name) for name in THROUGH})) as door:
             yield Place(
-                stage,
-                door,
-                folder,
-                second,
-                ago,
+                *(stage, door, folder, second, ago),
                 old=old,
                 new=live_version(stage),
                 old_site=old_site,
                 new_site=live_site(stage),
-                records=records,
+                records=zone_of(stage.site.cloudflare, stage.site.settings.stack)[1](),
                 allowed=stage.site.supabase.restrictions().config,
                 digests=digests,
                 private=Path(private),
                 server=server,
             )
-        finally:
-            door.close()
 
 
 @contextmanager

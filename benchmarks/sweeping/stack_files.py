@@ -25,7 +25,7 @@ def variant(
     build: list[str] | None = None,
     web: Path | None = None,
     secrets: Sequence[str] = (),
-    outgoing: Sequence[Mapping[str, str]] = (),
+    outgoing: Sequence[dict[str, str]] = (),
     archive: Archive | None = None,
 ) -> Path:
     """Write a copy of a stack file into `folder`: its ops home, variables of its API, its providers by a door.
@@ -47,10 +47,8 @@ def variant(
         config["ems-ops:release"] = {"traffic": [50, 100], "on_failure": "rollback"}
     if web is not None:
         config["ems-ops:web"]["folder"] = str(web)
-    if secrets:
-        config["ems-ops:api"]["secrets"] = list(secrets)
-    if outgoing:
-        config["ems-ops:hazards"]["outgoing"] = [dict(one) for one in outgoing]
+    config["ems-ops:api"]["secrets"] += secrets
+    config["ems-ops:hazards"]["outgoing"] += outgoing
     if archive is not None:
         config["ems-ops:database"]["archive"] = msgspec.to_builtins(archive)
     made = folder / "Pulumi.twin.yaml"

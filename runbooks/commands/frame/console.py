@@ -179,10 +179,7 @@ class Console:
         )
 
     def book(self, name: str, arguments: Mapping[str, Any]) -> Book[Any]:
-        """Return a book of the shelf for these arguments, as a run or its journal names them.
-
-        What a killed run has left of private files on this machine is gone by then.
-        """
+        """Return a book of the shelf by a run's arguments; private files of a killed one are gone by then."""
         from runbooks.clients.scratch.folder import remove_left
 
         remove_left()

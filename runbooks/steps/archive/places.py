@@ -53,9 +53,8 @@ def exchange_folders(own: Own, work: Work, *, name: str, lost: bool = False) -> 
     stays = "which is not there" if lost else f"which stays as {work.former}"
 
     def holds(_sight: Sight) -> Held:
-        there: dict[str, Json] = {
-            "data": own.data.is_dir(), "fresh": work.fresh.is_dir(), "former": work.former.is_dir(),
-        }  # fmt: skip
+        folders = {"data": own.data, "fresh": work.fresh, "former": work.former}
+        there: dict[str, Json] = {name: folder.is_dir() for name, folder in folders.items()}
         if work.is_exchanged:
             return Yes(there)
         return No(there, f"{work.fresh} is not in the place of {own.data}")
