@@ -31,7 +31,8 @@ PROJECT: Final = re.compile(r"(?:^|\.)(?P<ref>[a-z]{20})(?:\.|$)")
 """Supabase's reference of a project: in its host (`db.<ref>.supabase.co`), or in a pooler's user (`postgres.<ref>`)."""
 ENDING: Final = re.compile(r"_\d{8}_\d{6}$")
 """What a restore puts behind a database's name: when it was begun."""
-LONGEST: Final = 40  # characters that are kept of a name, of PostgreSQL's 63: endings come behind it
+LONGEST: Final = 40
+"""Bytes that are kept of a name, of PostgreSQL's 63: it would cut the ending off itself, and mean another database."""
 SIZES: Final = "select datname, pg_database_size(oid) from pg_database where datname = any(%s)"
 
 
@@ -53,7 +54,8 @@ class Instead(msgspec.Struct, frozen=True):
 
 def beside_name(current: str, ending: str) -> str:
     """Return what a database beside `current` is called; the ending of an earlier restore goes."""
-    return f"{ENDING.sub('', current)[:LONGEST]}_{ending}"
+    short = ENDING.sub("", current).encode()[:LONGEST].decode("utf-8", "ignore")
+    return f"{short}_{ending}"
 
 
 def origin_of(url: str, database: str = "") -> Origin:

@@ -108,7 +108,7 @@ class Dump:
             backup=manifest.id,
             current=current,
             fresh=fresh,
-            former=None if stays else f"{current}_former_{ending}",
+            former=None if stays else beside_name(current, f"former_{ending}"),
             origin=final,
             moves_from=None if origin == final else origin,
             proven=proof.at if proof else None,
