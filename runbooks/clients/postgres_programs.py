@@ -165,7 +165,7 @@ class Programs:
             finally:
                 code = child.stop(program)
             if code:
-                said = child.tail(stderr)
+                said = _without_rows(child.tail(stderr))
                 message = f"Database {self.database.where}: {what} by {name} failed (exit {code}): {said}"
                 raise (Unreachable if NOT_THERE.search(said) else ActError)(message)
 
@@ -191,6 +191,13 @@ class Programs:
             )
             raise Refused(message, next_command=f"apt-get install postgresql-client-{server}")
         return max(fitting)[1]
+
+
+def _without_rows(said: str) -> str:
+    """Return what a program said without the values of rows: it goes into a journal that stays."""
+    said = re.sub(r"Failing row contains .*", "The row is not shown.", said)
+    said = re.sub(r"(CONTEXT: +COPY .*, line \d+)\b.*", r"\1", said)
+    return re.sub(r"(Key \(.*?\)=).*?\)(?= |$)", r"\1(…)", said)
 
 
 def own_program(name: str) -> Path:

@@ -207,6 +207,20 @@ def test_a_backup_is_proven_by_restoring_it(operator: Operator) -> None:
     assert older.is_dir()
 
 
+def test_a_backup_that_cannot_be_loaded_is_not_good(operator: Operator) -> None:
+    """A row that its table takes no more makes the whole backup useless: that is told, without the row."""
+    with psycopg.connect(operator.addresses.database_url, autocommit=True) as connection:
+        connection.execute("create table public.soon (who text, at timestamptz check (at > now() - interval '1 s'))")
+        connection.execute("insert into public.soon values ('somebody in person', clock_timestamp())")
+    assert operator.consents("backup").code == 0
+    bad = operator.consents("backup.verify")
+    assert (bad.code, bad.document["status"]) == (5, "unproven"), bad.text
+    assert "is not good: it cannot be loaded:" in bad.document["text"]
+    assert 'new row for relation "soon" violates check constraint "soon_at_check"' in bad.document["text"]
+    assert "somebody in person" not in bad.text + json.dumps(bad.document)
+    assert operator.types("backup.list", "--check").code == 5
+
+
 def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: ObjectStore) -> None:
     """The machine that writes holds no key that reads; with the key it is proven, and leaves nothing in plain."""
     bucket, key = object_store.bucket(name := object_store.made(), prefix="own"), private_key()

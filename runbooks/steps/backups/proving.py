@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from runbooks.clients.postgres_programs import Programs, own_extensions, own_ver
 from runbooks.clients.scratch.folder import private_folder
 from runbooks.clients.scratch.postgres import Missing, scratch
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import CheckError, Refused
+from runbooks.model.errors import ActError, CheckError, Refused
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import contents_of, fetch
 from runbooks.steps.backups.loading import left_to, load, make_roles
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from runbooks.steps.database.proof import manifest as proof
 
 DATABASE: Final = "proof"
+NOT_LOADED: Final = "by pg_restore failed (exit 1)"
+HERE: Final = re.compile("No space left|[Cc]annot allocate|out of (shared )?memory|Disk quota|too many")
+"""What keeps this machine from loading any backup."""
 TOLD: Final = 40  # faults that a proof keeps word by word
 OF_A_SCHEMA: Final = (Kind.SCHEMA, Kind.OWNER, Kind.GRANT)
 NOT_OF_A_DUMP: Final = (Kind.EXTENSION, Kind.ENCODING)
@@ -65,7 +69,12 @@ class Proving:
                 if error.retryable:
                     raise
                 return self._told(sight, began, [str(error)], [], rows=0)
-            return self._restored(sight, began, folder, contents)
+            try:
+                return self._restored(sight, began, folder, contents)
+            except ActError as error:
+                if NOT_LOADED not in str(error) or HERE.search(str(error)):
+                    raise
+                return self._told(sight, began, [f"it cannot be loaded: {error}"], [], rows=0)
 
     def _restored(self, sight: Sight, began: float, folder: Path, contents: proof.Manifest) -> Proof:
         with self.loaded(folder, contents, report=sight.report) as target:

@@ -54,8 +54,11 @@ class Instead(msgspec.Struct, frozen=True):
 
 def beside_name(current: str, ending: str) -> str:
     """Return what a database beside `current` is called; the ending of an earlier restore goes."""
-    short = ENDING.sub("", current).encode()[:LONGEST].decode("utf-8", "ignore")
-    return f"{short}_{ending}"
+    return f"{_short(current)}_{ending}"
+
+
+def _short(name: str) -> str:
+    return ENDING.sub("", name).encode()[:LONGEST].decode("utf-8", "ignore")
 
 
 def origin_of(url: str, database: str = "") -> Origin:
@@ -148,7 +151,7 @@ def set_to(origin: Origin, database: str) -> str:
 def left_by_restore(url: str, origin: Origin) -> bool:
     """Tell by the name alone whether a restore has moved the API from the database of this address to `origin`."""
     here = origin_of(url)
-    begins = f"{ENDING.sub('', here.database)[:LONGEST]}_"
+    begins = f"{_short(here.database)}_"
     moved = origin.database != here.database and origin.database.startswith(begins)
     ending = origin.database.removeprefix(begins.rstrip("_"))
     return moved and ENDING.fullmatch(ending) is not None and same_server(here, origin) is not False

@@ -36,18 +36,21 @@ select a.attrelid, a.attname, a.attnotnull,
        coalesce(e.typname, t.typname) = any(%s) and t.typtype = 'b' and coalesce(l.collisdeterministic, true) as exact,
        case when t.typelem = 0 or t.typlen <> -1 then h.proname end as direct,
        t.typname in ('varchar', 'bpchar') as letters,
-       (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid in (t.oid, t.typelem))
+       (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid in (t.oid, t.typelem)),
+       k.child
   from pg_attribute a join pg_type t on t.oid = a.atttypid
+  join lateral (select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+                                where c.oid = a.attrelid and not c.relispartition) as child) k on true
   left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
   left join hashes h on h.type = t.oid
   left join pg_collation l on l.oid = a.attcollation
  where a.attrelid = any(%s) and a.attnum > 0 and not a.attisdropped
- order by a.attrelid, a.attnum
+ order by a.attrelid, case when k.child then a.attname end, a.attnum
 """
 
 
 class Column(NamedTuple):
-    """One column, and how it may be hashed."""
+    """One column, and how it may be hashed. `of_child`: its table inherits, and a dump gives it another place there."""
 
     name: str
     not_null: bool
@@ -55,6 +58,7 @@ class Column(NamedTuple):
     direct: str | None
     letters: bool
     labels: str | None
+    of_child: bool
 
 
 def columns_of(session: Session, tables: list[int]) -> dict[int, list[Column]]:
@@ -79,6 +83,9 @@ def row_number(columns: list[Column], form: Form) -> sql.Composable:
     """
     if not columns:
         return sql.SQL("0::bigint")
+    if form is Form.TEXT and columns[0].of_child:
+        whole = sql.SQL(", ").join(_plain(column) for column in columns)
+        return sql.SQL("hashtextextended(row({})::text, 0)").format(whole)
     if form is Form.TEXT:
         return sql.SQL("hashtextextended(t::text, 0)")
     parts, rest = [], []

@@ -73,10 +73,13 @@ select m.name, concat_ws(' ',
   from mine m where m.relkind in ('r', 'p', 'f')
 """
 
+# A dump gives the columns of a table that inherits another order: the inherited ones come first.
 COLUMN: Final = """
 with {relations}
 select format('%s.%I', m.name, a.attname), concat_ws(' ',
-         row_number() over (partition by a.attrelid order by a.attnum) || '.', format_type(a.atttypid, a.atttypmod),
+         case when m.relispartition or not exists (select from pg_inherits where inhrelid = m.oid)
+           then row_number() over (partition by a.attrelid order by a.attnum) || '.' end,
+         format_type(a.atttypid, a.atttypmod),
          case when a.attcollation <> t.typcollation then 'collate ' || a.attcollation::regcollation end,
          case when a.attnotnull then 'not null' end,
          case a.attidentity when 'a' then 'generated always as identity' when 'd'
@@ -198,8 +201,8 @@ PUBLICATION: Final = """
 select quote_ident(p.pubname), concat_ws(' ', case when p.puballtables then 'all tables' end,
          case when p.pubinsert then 'insert' end, case when p.pubupdate then 'update' end,
          case when p.pubdelete then 'delete' end, case when p.pubtruncate then 'truncate' end,
-         (select 'of ' || string_agg(concat_ws(' ', format('%I.%I', t.schemaname, t.tablename), t.attnames::text,
-           t.rowfilter), ', '
+         (select 'of ' || string_agg(concat_ws(' ', format('%I.%I', t.schemaname, t.tablename),
+           (select array_agg(x order by x) from unnest(t.attnames) x)::text, t.rowfilter), ', '
                                      order by t.schemaname, t.tablename)
             from pg_publication_tables t where t.pubname = p.pubname)), array[p.xmin::text] ||
               (select array_agg(xmin::text) from pg_publication_rel where prpubid = p.oid)
