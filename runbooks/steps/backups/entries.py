@@ -52,6 +52,12 @@ class Sorted:
     skipped: tuple[Entry, ...]
 
 
+def beginnings(*words: str) -> frozenset[str]:
+    """Return what may be the first name in these words: names are not quoted in the list, and may hold spaces."""
+    parts = " ".join(words).split(" ")
+    return frozenset(" ".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
 def entries(lines: Iterable[str]) -> list[Entry]:
     """Return the list of `pg_restore --list`; a line of a kind that is not known is taken as ours."""
     nothing = ("", "", "", "")
@@ -66,10 +72,11 @@ def sort(found: Iterable[Entry], *, become: frozenset[str]) -> Sorted:
     ours: list[Entry] = []
     theirs: list[Entry] = []
     skipped: list[Entry] = []
+    spaced = tuple(f" {role}" for role in become if " " in role)
     for entry in found:
         if entry.kind == "EXTENSION" or (entry.kind == "COMMENT" and entry.name.startswith("EXTENSION ")):
             continue
-        if entry.owner in become or not entry.owner:
+        if entry.owner in become or not entry.owner or entry.line.endswith(spaced):
             ours.append(entry)
         else:
             (skipped if entry.kind in BY_SUPERUSERS else theirs).append(entry)

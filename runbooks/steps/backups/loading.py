@@ -15,7 +15,7 @@ from runbooks.clients.scratch.folder import private_folder
 from runbooks.model.errors import CheckError
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.catalog import DUMP
-from runbooks.steps.backups.entries import DATA, Entry, Sorted, entries, sort
+from runbooks.steps.backups.entries import DATA, Entry, Sorted, beginnings, entries, sort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -106,8 +106,9 @@ def without_strangers(chosen: Sorted, made: frozenset[str]) -> Sorted:
     They are an extension's own (pg_cron's jobs), which cannot be made here: pg_cron lives in one database of a server.
     """
     every = (*chosen.ours, *chosen.theirs)
-    known = {"-", "", *made, *(one.name for one in every if one.kind == "SCHEMA")}
-    strange = tuple(one for one in every if one.kind in DATA and one.schema not in known)
+    here = (beginnings(one.name, one.owner) for one in every if one.kind == "SCHEMA")
+    known = frozenset({"-", "", *made}).union(*here)
+    strange = tuple(one for one in every if one.kind in DATA and not beginnings(one.schema, one.name) & known)
     ours, theirs = (tuple(one for one in part if one not in strange) for part in (chosen.ours, chosen.theirs))
     return Sorted(ours, theirs, (*chosen.skipped, *strange))
 

@@ -219,12 +219,11 @@ def _copy_rows(session: Session, name: list[str], since: datetime, into: Path) -
 
 
 def _is_own(line: str, role: str) -> bool:
-    """Tell whether our role may drop and make an entry: `215; 1259 16390 TABLE public horses postgres`.
+    """Tell whether our role may drop and make an entry: `215; 1259 16390 TABLE public orders postgres`.
 
     A schema stays as it is: it may hold what others own.
     """
-    words = line.split()
-    return words[-1] == role and " SCHEMA - " not in line and " - SCHEMA " not in line
+    return line.endswith(f" {role}") and " SCHEMA - " not in line and " - SCHEMA " not in line
 
 
 def _same_size(file: Path, size: int) -> bool:

@@ -64,3 +64,19 @@ def test_rows_of_a_table_that_the_dump_does_not_define_are_left_out_where_its_ex
     listed = [line for line in LISTED if "schema_migrations" not in line and "invoice_number_seq" not in line]
     whole = Sorted(tuple(entries([*listed, "3653; 0 16900 TABLE DATA cron job supabase_admin"])), (), ())
     assert named(without_configuration(whole).skipped) == ["TABLE DATA job"]
+
+
+def test_names_with_spaces_lose_no_rows() -> None:
+    """The list does not quote: a schema, a table or an owner of several words is still known as what it is."""
+    listed = [
+        "9; 2615 16449 SCHEMA - with space the owner",
+        "251; 1259 16601 TABLE with space no key the owner",
+        "3654; 0 16601 TABLE DATA with space no key the owner",
+        "3655; 0 16602 TABLE DATA public two words postgres",
+        "3656; 0 16900 TABLE DATA cron job supabase_admin",
+    ]
+    chosen = without_strangers(
+        sort(entries(listed), become=frozenset({"postgres", "the owner"})), frozenset({"public"})
+    )
+    assert [one.line for one in chosen.ours] == listed[:4]
+    assert [one.line for one in chosen.skipped] == listed[4:]
