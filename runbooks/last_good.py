@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from runbooks.model.errors import CheckError, Refused, Unreachable
+from runbooks.model.errors import ActError, CheckError, Refused, Unreachable
 from runbooks.model.last_good import Changes, Edge, Found, Probe
 from runbooks.model.timepoint import Point
 from runbooks.render.wording import span
@@ -158,24 +158,26 @@ class Search:
         if not copies and len(self.probes) > 1:
             raise self._never_held(copies)
         if not copies:
+            silent, point = self._silent()
             message = (
                 f"{catalog.files.where('')}: expected an own backup to look into, there is none. The provider's "
-                f"recovery only goes back in place, and its daily backups cannot be read from here.{self._silent()}"
+                f"recovery only goes back in place, and its daily backups cannot be read from here.{silent}"
             )
-            raise Refused(message, next_command=self._restore('"15m ago" --dry-run'))
+            raise Refused(message, next_command=self._restore(f'"{point}" --dry-run'))
         return copies
 
-    def _silent(self) -> str:
-        """Say what the database itself can tell where nothing else can be asked: commits of which no row is left."""
+    def _silent(self) -> tuple[str, str]:
+        """Say what the database alone can tell: commits of which no row is left; and a point before the newest."""
         with self.database.reading() as session:
             changes = recent_changes(session, self.probes[0].at - RECENT)
-        silent = [Point(one.at, "").utc for one in changes.newest if not one.wrote]
+        silent = [one.at for one in changes.newest if not one.wrote]
         if changes.unknown or not silent:
-            return ""
+            return "", "15m ago"
+        named = ", ".join(Point(at, "").utc for at in silent[:NAMED])
         return (
-            f" Of {changes.silent} commits of the last {RECENT.days} days no row is left: they deleted, or were "
-            f"overwritten. The newest: {', '.join(silent[:NAMED])}. Nothing of that is proven."
-        )
+            f" Of {changes.silent} commits of the last {RECENT.days} days no row is left: they deleted, were "
+            f"overwritten since, or changed definitions. The newest: {named}. Nothing of that is proven."
+        ), Point((silent[0] - MOMENT).replace(microsecond=0), "").utc
 
     def _into(self, copy: Copy, left: int | None) -> bool | None:
         """Open a copy and ask it; a copy that cannot be opened or asked says nothing.
@@ -193,7 +195,7 @@ class Search:
                 holds, why = told(session, self.check)
         except Unreachable:
             raise
-        except CheckError as error:
+        except (CheckError, ActError) as error:
             why = str(error)
         self._keep(shown, copy.at, holds=holds, why=why, seconds=round(time.monotonic() - began, 3), into=copy.name)
         return holds
@@ -243,7 +245,7 @@ class Search:
             changes=changes,
             probes=tuple(self.probes),
             next_command=self._restore(point),
-            how=f"{looks} looks into own backups, then the database's own commit times",
+            how=f"{looks} own backups restored and asked, then the database's own commit times",
             precision=f"{_between(good.at, bad.at, changes)}; {self._goes_to(point)}",
             assumes=ASSUMES,
             likely=self._restore(likely) if likely and likely != point else "",

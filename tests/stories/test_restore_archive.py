@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +20,7 @@ from tests.stories.test_restore import LATE, LATE_ROWS, ROWS, a_second_passes, h
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.twin
 
@@ -104,3 +110,54 @@ def test_a_server_that_is_dead_is_restored_from_what_is_archived(house: Operator
     assert (done.code, done.document["status"]) == (0, "done"), done.text
     assert (value(server, ROWS), value(server, LATE_ROWS), health(house)) == (rows, late + 1, 200)
     assert kept(server) == ["former", "note.json"]
+
+
+def test_the_transaction_is_found_and_a_killed_restore_goes_on_without_the_data_folder(
+    house: Operator, server: SelfHosted
+) -> None:
+    """The base that the last restore asked for is taken; of the server only that base and its WAL are left then."""
+    assert (based(house, server) / "backup_label").exists()
+    rows = value(server, ROWS)
+    server.run(LATE)
+    server.run("begin; set local session_replication_role = replica; delete from public.bookings where id <= 9; commit")
+    server.run(LATE)
+    found = house.types("restore.find", "--check=select exists (select from public.bookings where id = 5)")
+    assert (found.code, found.document["exact"]) == (0, True), found.text
+    assert found.document["changes"]["newest"][0]["did"] == ["public.bookings: 9 rows deleted"]
+    late = value(server, LATE_ROWS)
+    server.archive()
+    server.stop("immediate")
+    shutil.rmtree(server.data)
+
+    words = shlex.split(found.document["next_command"])
+    killed_at(house, "recover", words[-1])
+    gone = house.consents("runs.resume")
+    assert (gone.code, gone.document["status"]) == (0, "done"), gone.text
+    assert (value(server, ROWS), value(server, LATE_ROWS), health(house)) == (rows, late - 1, 200)
+    assert "pg_basebackup" in gone.document["next_command"]
+    assert "the data folder" in gone.document["plan"]["summary"]
+
+
+def based(house: Operator, server: SelfHosted) -> Path:
+    """Go back once more, and take the base backup that is asked for after it, as it is typed."""
+    done = house.consents("restore", f"--point={a_second_passes()}", "--strategy=archive")
+    assert done.code == 0, done.text
+    taken = os.system(f"EMS_DATABASE_URL={shlex.quote(server.url)}; {done.document['next_command']}")  # noqa: S605 - what the operator is told to type
+    assert taken == 0
+    return server.bases / f"after-{done.document['plan']['facts']['reached']['ending']}"
+
+
+def killed_at(house: Operator, step: str, point: str) -> None:
+    """Begin a restore and kill it with -9 once it is at a step."""
+    runs = house.stack_file.parent / "ops" / "runs"
+    before = set(runs.iterdir())
+    words = ["restore", f"--stack={house.stack_file}", point, "--yes", "--reason=a story"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "invoke", *words], cwd=house.root, env=house.environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None:
+        journals = [run / "journal.jsonl" for run in set(runs.iterdir()) - before]
+        if any(f'"step":"{step}"' in journal.read_text("utf-8") for journal in journals if journal.exists()):
+            process.kill()
+    assert process.wait() == -signal.SIGKILL

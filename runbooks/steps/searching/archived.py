@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_BASES: Final = 16
 ALL: Final = 1 << 62  # looks along one base's WAL: their number is the logarithm of its transactions
 MOST_STRIDES: Final = 20
+SPARE: Final = 4  # looks that may say nothing, beside those that halving needs
 MOST_SUSPECTS: Final = 3
 LISTED: Final = 20
 NOTHING_FAILED: Final = (
@@ -159,7 +160,7 @@ class Archived:
         self._suspected(search, trail.suspects(MOST_SUSPECTS))
         if search.good is None and not search.ask(0) and not strides:
             return None
-        search.most = ALL if search.good is not None else len(asked) + strides
+        search.most = len(asked) + max(strides, 2 * places.bit_length() + SPARE)
         good, after = search.run()
         return None if good is None else self._told(trail, lead.wal, good, after, looks=len(asked), known_bad=bad)
 
@@ -172,7 +173,7 @@ class Archived:
                 search.ask(suspect)
 
     def _told(self, trail: Trail, wal: Wal, good: int, bad: int, *, looks: int, known_bad: Base | None) -> Turned:
-        how = f"{looks} looks into copies of base {trail.base.name}, led along its WAL"
+        how = f"base {trail.base.name}, led along its WAL to {looks} places and asked there"
         there = spoken(trail.position(good)) if good else f"the end of base {trail.base.name}"
         if bad <= good or (bad >= trail.places and known_bad is None):
             held = Edge(trail.at(good), f"it holds at {there}, the last commit that can be reached")
