@@ -89,6 +89,8 @@ def test_deleted_rows_are_found_and_brought_back(operator: Operator) -> None:
     backup = good.document["plan"]["facts"]["backup"]
     assert deleted is not None
     assert held < deleted[0] <= failed
+    assert seen["how"] == "2 own backups restored and asked, then the database's own commit times"
+    assert seen["assumes"].startswith("it held without a break until then")
     assert seen["good"]["why"].startswith(f"it holds in backup {backup}")
     assert [probe["holds"] for probe in seen["probes"]] == [False, False, True]
     assert [probe["into"] for probe in seen["probes"]][2] == f"backup {backup}"

@@ -11,7 +11,7 @@ import pytest
 from runbooks.model.errors import CheckError
 from runbooks.steps.database.server import look_at
 from runbooks.steps.searching.asking import verdict
-from runbooks.steps.searching.changes import changes_between
+from runbooks.steps.searching.changes import changes_between, recent_changes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,12 +43,15 @@ def test_every_commit_is_counted_and_what_is_left_of_it_named(database: Postgres
         found = changes_between(session, before, begin, end)
         other = changes_between(session, msgspec.structs.replace(before, timeline=99), begin, end)
         none = changes_between(session, before, begin, wrote)
+        recent = recent_changes(session, begin)
     assert (found.count, found.first, found.last) == (2, wrote, deleted)
     assert [(change.at, change.wrote) for change in found.newest] == [
         (deleted, {}),
         (wrote, {"public.spoken": 1}),
     ]
+    assert (found.silent, found.suspect) == (1, deleted if not found.not_looked else None)
     assert (found.unknown, none.count, none.first) == ("", 0, None)
+    assert (recent.last, deleted in {change.at for change in recent.newest}) == (end, True)
     assert other.unknown == "the database was recovered or replaced since, so its transactions are not those of then"
     commit(database, "drop table public.spoken")
 
