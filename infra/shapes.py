@@ -15,6 +15,8 @@ RecordName = Annotated[str, Meta(pattern=rf"^(?=.{{1,253}}$)(\*\.)?({_LABEL}\.)+
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 UrlPath = Annotated[str, Meta(pattern=r"^/")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
+Address = Annotated[str, Meta(pattern=r"^[0-9a-f.:]{2,45}$")]
+"""An IP address of either family."""
 Seconds = Annotated[float, Meta(gt=0)]
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """An Ed25519 or X25519 public key in base64."""
@@ -203,6 +205,19 @@ class Archive(Frozen, frozen=True):
     stop: Arguments
     start: Arguments
     programs: str | None = None
+
+
+class Waits(Frozen, frozen=True):
+    """How long a restore waits for the provider, in seconds, before it says that something is wrong.
+
+    `restricted`: until who may connect is what was asked for; `archived`: until the archive reaches the point;
+    `begun`: until a recovery that was accepted shows; `restored`: until it is over (a week of WAL has taken hours).
+    """
+
+    restricted: Seconds = 300.0
+    archived: Seconds = 300.0
+    begun: Seconds = 900.0
+    restored: Seconds = 14_400.0
 
 
 class Approvals(Frozen, frozen=True):

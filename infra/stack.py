@@ -15,6 +15,7 @@ from msgspec import Meta, field, json
 
 from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
 from infra.shapes import (
+    Address,
     Alerts,
     Approvals,
     Archive,
@@ -38,6 +39,7 @@ from infra.shapes import (
     TableName,
     Url,
     UrlPath,
+    Waits,
 )
 
 
@@ -183,8 +185,8 @@ class Migrations(Frozen, frozen=True):
 class Database(Frozen, frozen=True):
     """The Supabase project. `schema` is a file, `seed` prints SQL on standard output (nothing: no data).
 
-    `verify_seconds` bounds how long a restored database is looked at; what was left out is said. With `archive` it is
-    a server of our own instead.
+    `outsider` is an address of the operators' machine outside `operator_cidrs`: nobody gets in from it during a stop.
+    `verify_seconds` bounds how long a restored database is looked at. With `archive` it is a server of our own.
     """
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
@@ -194,6 +196,8 @@ class Database(Frozen, frozen=True):
     operator_cidrs: tuple[str, ...]
     heartbeat: Heartbeat
     checks: tuple[Check, ...]
+    outsider: Address | None = None
+    waits: Waits = Waits()
     verify_seconds: Seconds = 900.0
     migrations: Migrations | None = None
     archive: Archive | None = None

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from whenever import Instant
 
-from runbooks.clients.supabase import Cidrs, cidrs_of
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.timepoint import Point, Reach, distance, parse
 from runbooks.model.timepoint_refusals import Asker
@@ -23,10 +22,10 @@ from runbooks.steps.backups.room import server_free
 from runbooks.steps.cloudflare.hyperdrive import origin_now
 from runbooks.steps.cloudflare.maintenance import release_to_restart
 from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
-from runbooks.steps.database.present import Looking
+from runbooks.steps.database.present import Looking, known_before
 from runbooks.steps.database.replaced import refuse_replaced
-from runbooks.steps.database.restrictions import allowed_before
-from runbooks.steps.database.server import answers, end_other_sessions, must_answer
+from runbooks.steps.database.restrictions import Entrance
+from runbooks.steps.database.server import answers, end_other_sessions
 from runbooks.steps.hazards.erasures import erased_since
 from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
 from runbooks.steps.hazards.plan import Holding
@@ -132,7 +131,7 @@ class Restore:
         if present is not None and way.program:
             self.programs.find(way.program)
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
-        restrictions = None if self.settings.stack.database.archive else self.supabase.restrictions()
+        entry = self.entrance.look(former.allowed if former else None, here=present is not None)
         live = release_to_restart(self.cloudflare, self.worker, former.live if former else None)
         return Facts(
             point=self.point.at,
@@ -142,7 +141,7 @@ class Restore:
             looked_at=self.asker.now,
             live=live,
             maintenance=self.cloudflare.maintenance(self.worker).id,
-            allowed=allowed_before(restrictions, self.operators, former.allowed if former else None),
+            allowed=entry.allowed,
             present=present,
             backup=f"{self.asker.now:%Y-%m-%dT%H-%M-%S}Z",
             erased=erased_since(
@@ -153,6 +152,8 @@ class Restore:
                 point=reached.at, live=live, asked=self.arguments.version, command=retry,
             ),
             jobs=jobs_of(database) if present else Jobs(Sees.NOTHING),
+            unproven=entry.unproven,
+            known=known_before(former, reached.at),
         )  # fmt: skip
 
     def holding(self, facts: Facts) -> Holding:
@@ -160,9 +161,9 @@ class Restore:
         return Holding(self.settings.stack, facts.erased, self.home, self.cloudflare, self.clock)
 
     @property
-    def operators(self) -> Cidrs:
-        """Return who may connect while the application is stopped."""
-        return cidrs_of(self.settings.stack.database.operator_cidrs)
+    def entrance(self) -> Entrance:
+        """Return the way into the database."""
+        return Entrance(self.supabase, self.programs.database, self.settings.stack.database)
 
     def steps(self, facts: Facts) -> tuple[Step, ...]:
         """Return the procedure: identify, copy, stop, restore, verify, restart."""
@@ -171,7 +172,7 @@ class Restore:
             *way.before(facts.reached, facts.present, self.around(facts)),
             *self.copying(facts),
             *self.stopping(facts),
-            *way.recovering(facts.reached, facts.present, self.around(facts)),
+            *way.recovering(facts.reached, facts.known.present if facts.known else facts.present, self.around(facts)),
             *self.restarting(facts),
         )
 
@@ -183,8 +184,7 @@ class Restore:
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
         """Return how the application is stopped: at the edge, at the database's door, and inside."""
         database, here = self.programs.database, facts.present is not None
-        still = partial(must_answer, database) if here else lambda: None
-        steps = list(self.application(facts).stopped(live=facts.live, maintenance=facts.maintenance, still=still))
+        steps = list(self.application(facts).stopped(live=facts.live, maintenance=facts.maintenance, here=here))
         if facts.present is not None:
             steps.append(end_other_sessions(database, name="end sessions"))
             if facts.present.server.commit_times and self.way(facts).copies_present:
@@ -194,16 +194,14 @@ class Restore:
 
     def application(self, facts: Facts) -> Application:
         """Return the application, as it is stopped and let in again."""
-        allowed = facts.allowed
-        return Application(
-            self.settings, self.cloudflare, self.edge, self.supabase, self.clock, self.operators, allowed
-        )
+        return Application(self.settings, self.cloudflare, self.edge, self.clock, self.entrance, facts.entry)
 
     def around(self, facts: Facts) -> Around:
         """Return what a strategy must know of this restore."""
         here, home = facts.present is not None, self.settings.home
         back = f"the copy of the present is the way back: {way_back(home, facts.backup)}" if here else NO_WAY_BACK
-        return Around(self.after_failure, back, folder_of(home, facts.backup) if here else None, self.holding(facts))
+        copied = facts.known.backup if facts.known else facts.backup if here else None
+        return Around(self.after_failure, back, folder_of(home, copied) if copied else None, self.holding(facts))
 
     def after_failure(self, sight: Sight) -> tuple[str, str]:
         """Return what to type after a proof that failed, and what serves nevertheless."""
@@ -239,13 +237,12 @@ class Restore:
 
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is lost, and who is not stopped."""
-        lost = (
+        here = facts.present is not None
+        return (
             *self.way(facts).losses(facts.reached, facts.present),
-            *facts.jobs.not_held(answers=bool(facts.present)),
+            *facts.jobs.not_held(answers=here),
+            *facts.entry.losses(here=here),
         )
-        if facts.allowed is not None or facts.present is None:
-            return lost
-        return (*lost, "not stopped: whoever has the database's password; there are no network restrictions")
 
 
 def book(

@@ -54,6 +54,7 @@ class Controls:
         cron: Callable[[str, str], Awaitable[str]],
         breaks: dict[str, Callable[[dict[str, Any]], Awaitable[None]]],
         heal: Callable[[], Awaitable[None]],
+        clear: Callable[[], None] = lambda: None,
     ) -> None:
         self.calls: deque[Call] = deque(maxlen=_KEPT)
         self.faults = Faults()
@@ -63,6 +64,7 @@ class Controls:
         self._cron = cron
         self._breaks = breaks
         self._heal = heal
+        self._clear = clear
 
     def mount(self, app: web.Application, provider: str) -> None:
         """Watch all calls of this control plane."""
@@ -189,6 +191,7 @@ class Controls:
 
     async def _clear_faults(self, _: dict[str, Any]) -> dict[str, Any]:
         self.faults.active.clear()
+        self._clear()
         return {"active": 0}
 
     async def _reset(self, _: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Parts:
         self._meters = cloudflare_app[METERS]
         self._stored = cloudflare_app[STORE]
         supabase_app = supabase.app(self._home, engines)
+        self._wild = supabase_app[supabase.STORE].wild
         self._fleet.routing = self._routing = routing
         self._traffic = cloudflare_app[cloudflare.RECORDER]
         self._edge = Edge(routing, self._fleet, self._traffic)
@@ -102,6 +103,9 @@ class Parts:
             switch=self._fleet.switch,
             prove=self._fleet.prove,
             recover=cluster.recover,
+            interrupt=cluster.interrupt,
+            resume=cluster.resume,
+            empty=cluster.empty,
             database_state=lambda: cluster.state,
             restrict=self._database.restrict,
             earliest_point=cluster.earliest_point,
@@ -120,9 +124,16 @@ class Parts:
         async def limit_rates(given: dict[str, Any]) -> None:
             self._meters.enforce(**{name: given[name] for name in ("calls", "seconds") if name in given})
 
+        async def break_project(given: dict[str, Any]) -> None:
+            self._wild.break_(given)
+
+        def mend_project() -> None:
+            self._wild.heal()
+
         async def heal() -> None:
             self._meters.lift()
             await self._database.services.end()
+            mend_project()
             await cluster.resume()
 
         return Controls(
@@ -134,8 +145,10 @@ class Parts:
                 "worker-kill": kill_worker,
                 "rate-limits": limit_rates,
                 "platform-sessions": lambda _: self._database.services.begin(),
+                **dict.fromkeys(supabase.BREAKS, break_project),
             },
             heal=heal,
+            clear=mend_project,
         )
 
     async def _serve(self, app: web.Application, at: socket.socket | Path) -> None:

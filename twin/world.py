@@ -166,12 +166,16 @@ class Engines:
     `prove` starts a version (script, id) without traffic and returns the milliseconds that took.
     `recover` starts a point-in-time recovery of the database to a Unix second and returns at once; `database_state`
     says how far it is: "running", "recovering", "failed: <text>", "stopped".
+    `interrupt` stops the database, `resume` starts it on the data it has; `empty` takes the customer's schemas away.
     `purge` forgets what the edge keeps of a zone, by its name and what was asked, and says how many answers that were.
     `restrict` sets the addresses (CIDR) that may connect to the database; it cuts connections of all others.
     """
 
     switch: Callable[[str], Awaitable[None]]
     recover: Callable[[int], Awaitable[None]]
+    interrupt: Callable[[], Awaitable[None]]
+    resume: Callable[[], Awaitable[None]]
+    empty: Callable[[], Awaitable[None]]
     database_state: Callable[[], str]
     restrict: Callable[[tuple[str, ...]], Awaitable[None]]
     earliest_point: Callable[[], float | None]

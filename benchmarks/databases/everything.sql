@@ -46,6 +46,9 @@ create function depot.volume(b depot.box) returns int language sql immutable
   return (b).width * (b).height * (b).depth;
 create function depot.tell() returns trigger language plpgsql as $$ begin perform tg_argv[0]; return null; end $$;
 create function depot.add_up(numeric, numeric) returns numeric language sql immutable as 'select $1 + $2';
+create function depot.known(t text) returns boolean language sql stable security definer set search_path = depot
+  as 'select exists (select from pg_catalog.pg_class where relname = t)';
+create function depot.note_change() returns event_trigger language plpgsql as $$ begin null; end $$;
 create aggregate depot.total(numeric) (sfunc = depot.add_up, stype = numeric, initcond = '0');
 create procedure depot.nothing() language sql as '';
 create operator depot.|+| (leftarg = numeric, rightarg = numeric, function = depot.add_up);
@@ -124,6 +127,9 @@ create table ledger.beats (id bigint generated always as identity primary key, b
 create unlogged table depot.sessions (token text primary key, data jsonb);
 create table depot."Odd Name" ("select" int primary key, "Größe" text);
 
+create table depot.scans (id int primary key, page text not null);
+alter table depot.scans alter column page set storage external;
+
 create view depot.open_parcels with (security_invoker = true) as
   select p.id, p.code, c.name from depot.parcels p join depot.customers c on c.id = p.customer_id where p.state <> 'sent';
 create materialized view ledger.per_customer as
@@ -152,6 +158,12 @@ alter default privileges in schema depot grant select on tables to depot_reader;
 alter table depot.customers owner to depot_owner;
 alter function depot.touch() owner to depot_owner;
 
+revoke execute on function depot.known(text) from public;
+create event trigger watch on ddl_command_end execute function depot.note_change();
+create extension if not exists postgres_fdw;
+create server warehouse foreign data wrapper postgres_fdw options (host 'warehouse.example', dbname 'stock');
+create foreign table depot.stock (id int, code text) server warehouse options (table_name 'stock', schema_name 'public');
+
 create publication changes for table depot.parcels, ledger.charges (id, cents) with (publish = 'insert, update');
 
 insert into depot.customers (name, email, phone, address, preferences, tags, vip, born, joined_at, note)
@@ -175,7 +187,9 @@ insert into ledger.charges (parcel_id, customer_id, cents, booked_on)
 select n, 1 + n % 300, 100 + n * 3, date '2026-04-01' + n % 30 from generate_series(1, 1500) n;
 insert into ledger.settings values ('currency', '"EUR"'), ('limits', '{"parcels": 100, "weight": 31.5}');
 insert into depot.sessions select md5(n::text), '{}' from generate_series(1, 20) n;
+insert into depot.scans select n, repeat(md5(n::text), 300) from generate_series(1, 20) n;
 insert into depot."Odd Name" values (1, 'groß'), (2, null);
 insert into ledger.beats (beat_at) select timestamptz '2026-05-01 00:00Z' + n * interval '1 minute' from generate_series(1, 60) n;
 refresh materialized view ledger.per_customer;
 select lo_from_bytea(500000 + n, decode(repeat(md5(n::text), 200), 'hex')) from generate_series(1, 3) n;
+do $$ begin execute format('alter database %I set statement_timeout = %L', current_database(), '2min'); end $$;

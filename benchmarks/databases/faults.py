@@ -1,3 +1,4 @@
+# Up to 500 lines because it is one table: a line or two for each fault.
 """What can be wrong with a restored database, planted one by one: the smallest change that each of them is."""
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: what is planted (SQL, or the relation whose file is damaged), and how it is taken back."""
+    """One fault: what is planted (SQL, or SQL for the relation whose file is damaged), and how it is taken back."""
 
     name: str
     plant: str
@@ -33,6 +34,10 @@ class Fault:
 
 def _group(name: str, *faults: Fault) -> tuple[Fault, ...]:
     return tuple(Fault(fault.name, fault.plant, fault.place, fault.undo, name) for fault in faults)
+
+
+def _of_this_database(change: str) -> str:
+    return f"do $$ begin execute format('alter database %I {change}', current_database()); end $$"
 
 
 ROWS: Final = _group(
@@ -52,6 +57,12 @@ ROWS: Final = _group(
     Fault("an unlogged table emptied", "truncate depot.sessions"),
     Fault("a table missing", 'drop table depot."Odd Name"'),
     Fault("a whole schema missing", "drop schema ledger cascade"),
+    Fault("a partition missing", "drop table depot.moves_2025"),
+    Fault(
+        "rows in the wrong table",
+        "insert into ledger.settings select 'moved ' || id, '1' from depot.customers"
+        " where id < 4; delete from depot.customers where id < 4",
+    ),
     Fault("large object missing", "select lo_unlink(500001)"),
     Fault("large object altered", "select lo_put(500002, 100, 'other')"),
 )
@@ -63,6 +74,7 @@ VALUES: Final = _group(
         "values swapped between two rows",
         "update depot.parcels set price = case id when 10 then 4.07 else 3.70 end where id in (10, 11)",
     ),
+    Fault("a long text truncated", "update depot.scans set page = left(page, 8191) where id = 7"),
     Fault("text truncated", "update depot.customers set note = left(note, 20) where id = 2"),
     Fault(
         "text in the wrong encoding",
@@ -103,6 +115,9 @@ VALUES: Final = _group(
         " update pg_attribute set attgenerated = 's' where attrelid = 'depot.parcels'::regclass and attname = 'vat'",
     ),
 )
+
+TOAST: Final = "(select reltoastrelid from pg_class where oid = 'depot.scans'::regclass)"
+"""Where the long values of a table are kept, as SQL: its name holds a number."""
 
 KEYS: Final = _group(
     "keys and sequences",
@@ -148,8 +163,25 @@ KEYS: Final = _group(
         " update depot.parcels set code = (select code from depot.parcels where id = 1) where id = 2;"
         " update pg_index set indisready = true where indexrelid = 'depot.parcels_code_key'::regclass;",
     ),
-    Fault("a page of a table damaged", "depot.parcels", Place.DISK),
-    Fault("a page of an index damaged", "depot.parcels_code_key", Place.DISK),
+    Fault(
+        "a foreign key's action changed",
+        "alter table ledger.charges drop constraint charges_parcel_id_fkey; alter table ledger.charges add constraint"
+        " charges_parcel_id_fkey foreign key (parcel_id) references depot.parcels",
+    ),
+    Fault(
+        "a constraint no longer deferred",
+        "alter table ledger.charges alter constraint charges_customer_id_fkey not deferrable",
+    ),
+    Fault(
+        "a check not validated",
+        "alter table depot.parcels drop constraint parcels_price_check; alter table depot.parcels add constraint"
+        " parcels_price_check check (price >= 0) not valid",
+    ),
+    Fault("a sequence's step changed", "alter sequence depot.label_seq increment 1"),
+    Fault("a sequence owned by nobody", "alter sequence depot.moves_id_seq owned by none"),
+    Fault("a page of a table damaged", "'depot.parcels'", Place.DISK),
+    Fault("a page of an index damaged", "'depot.parcels_code_key'", Place.DISK),
+    Fault("a page of long values damaged", TOAST, Place.DISK),
 )
 
 DEFINITIONS: Final = _group(
@@ -172,6 +204,8 @@ DEFINITIONS: Final = _group(
         "create or replace function depot.touch() returns trigger language plpgsql as 'begin return new; end'",
     ),
     Fault("a function runs as its owner", "alter function depot.volume(depot.box) security definer"),
+    Fault("a function's search path lost", "alter function depot.known(text) reset search_path"),
+    Fault("a function no longer runs as its owner", "alter function depot.known(text) security invoker"),
     Fault("a function lost", "drop procedure depot.nothing()"),
     Fault("an aggregate lost", "drop aggregate depot.total(numeric)"),
     Fault("an operator lost", "drop operator depot.|+| (numeric, numeric)"),
@@ -183,9 +217,16 @@ DEFINITIONS: Final = _group(
         " for each row when (new.price > 1000) execute function depot.tell('another');"
         " alter table depot.parcels enable always trigger tell",
     ),
+    Fault("a trigger that fires on replicas only", "alter table depot.parcels enable replica trigger touch"),
+    Fault("an event trigger lost", "drop event trigger watch"),
+    Fault("an event trigger disabled", "alter event trigger watch disable"),
+    Fault("a rule disabled", "alter table ledger.charges disable rule charges_stay"),
     Fault("a rule lost", "drop rule charges_stay on ledger.charges"),
+    Fault("a default changed", "alter table depot.customers alter column vip set default true"),
     Fault("a default lost", "alter table depot.parcels alter column labels drop default"),
     Fault("a generated column changed", "alter table depot.parcels alter column vat set expression as (price * 0.19)"),
+    Fault("a generated column an ordinary one", "alter table depot.parcels alter column vat drop expression"),
+    Fault("an identity lost", "alter table depot.customers alter column id drop identity"),
     Fault("an identity loosened", "alter table depot.customers alter column id set generated by default"),
     Fault("a column lost", "alter table depot.customers drop column phone"),
     Fault("a column added", "alter table depot.customers add column extra text"),
@@ -200,14 +241,25 @@ DEFINITIONS: Final = _group(
         " update depot.parcels set state = 'stored' where false",
     ),
     Fault("a domain's check lost", "alter domain depot.weight drop constraint weight_check"),
+    Fault(
+        "a domain's not validated check",
+        "alter domain depot.weight drop constraint weight_check;"
+        " alter domain depot.weight add constraint weight_check check (value > 0) not valid",
+    ),
     Fault("a partition detached", "alter table depot.moves detach partition depot.moves_2025"),
     Fault("a table no longer logged", "alter table ledger.beats set unlogged"),
     Fault("an extension lost", "drop extension pg_trgm cascade"),
+    Fault("an extension's version out of date", "update pg_extension set extversion = '1.5' where extname = 'pg_trgm'"),
+    Fault("a foreign server lost", "drop server warehouse cascade"),
     Fault("a publication lost", "drop publication changes"),
     Fault("a table lost from a publication", "alter publication changes drop table depot.parcels"),
     Fault("a statistics object lost", "drop statistics depot.parcels_stats"),
     Fault("a replica identity changed", "alter table depot.parcels replica identity full"),
     Fault("a comment lost", "comment on column depot.customers.vip is null"),
+    Fault(
+        "the database's order of text is out of date",
+        "update pg_database set datcollversion = '0' where datname = current_database()",
+    ),
     Fault("the order of text is out of date", "update pg_collation set collversion = '0' where collname = 'plain'"),
 )
 
@@ -217,12 +269,32 @@ RIGHTS: Final = _group(
     Fault("a policy opened", 'alter policy "own rows" on depot.customers using (true)'),
     Fault("row security switched off", "alter table depot.parcels disable row level security"),
     Fault("row security not forced", "alter table depot.customers no force row level security"),
+    Fault("a policy for everybody", 'alter policy "clerks see all" on depot.parcels to public'),
+    Fault("the usage of a schema lost", "revoke usage on schema ledger from depot_reader"),
+    Fault("the usage of a sequence lost", "revoke usage on sequence depot.label_seq from depot_clerk"),
+    Fault("the right to run a function lost", "revoke execute on function depot.volume(depot.box) from depot_clerk"),
     Fault("a grant lost", "revoke select on depot.parcels from depot_reader"),
     Fault("a grant too many", "grant select on ledger.charges to public"),
     Fault("a column's grant lost", "revoke update (phone) on depot.customers from depot_clerk"),
     Fault("a function open to all", "grant execute on function depot.volume(depot.box) to public"),
     Fault("default rights lost", "alter default privileges in schema depot revoke select on tables from depot_reader"),
     Fault("an owner changed", "alter table depot.customers owner to postgres"),
+    Fault("a function's owner changed", "alter function depot.touch() owner to postgres"),
+    Fault("a schema's owner changed", "alter schema depot owner to postgres"),
+    Fault("a setting of the database lost", _of_this_database("reset statement_timeout")),
+    Fault("a setting of the database changed", _of_this_database("set default_transaction_read_only = on")),
+    Fault(
+        "a role missing",
+        "alter role depot_group rename to depot_gone",
+        Place.CLUSTER,
+        "alter role depot_gone rename to depot_group",
+    ),
+    Fault(
+        "a role that passes row security by",
+        "alter role depot_reader bypassrls",
+        Place.CLUSTER,
+        "alter role depot_reader nobypassrls",
+    ),
     Fault("a role that cannot log in", "alter role depot_clerk nologin", Place.CLUSTER, "alter role depot_clerk login"),
     Fault(
         "a role's password lost",

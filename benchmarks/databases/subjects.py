@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPOT: Final = "depot"
 EXAMPLE: Final = "ems"
+SETTINGS: Final = """
+select datname, setting from pg_db_role_setting join pg_database d on d.oid = setdatabase, unnest(setconfig) setting
+ where setrole = 0
+"""
+"""What `alter database … set` has set: a copy of a database does not bring it."""
 
 
 def load_depot(server: Server) -> None:
@@ -31,8 +36,12 @@ def load_example(server: Server) -> None:
 
 
 def copy(server: Server, source: str, target: str) -> None:
-    """Copy a database file by file: the copy is as healthy, and as broken, as the source."""
+    """Copy a database file by file: the copy is as healthy, and as broken, as the source; with its settings."""
     server.run(f'create database "{target}" template "{source}" strategy file_copy')
+    for database, setting in server.run(SETTINGS):
+        if database == source:
+            name, _, value = setting.partition("=")
+            server.run(f"alter database \"{target}\" set {name} = '{value}'")
 
 
 def dump_and_load(

@@ -174,7 +174,7 @@ class Bench:
 
     def _damage(self, broken: list[Fault]) -> None:
         """Stop the server, overwrite bytes in the second page of each relation, start it again."""
-        query = "select pg_relation_filepath('{}')"
+        query = "select pg_relation_filepath(({})::regclass)"
         files = [self.server.run(query.format(fault.plant), database_of(fault))[0][0] for fault in broken]
         self.server.run("checkpoint")
         self.server.stop()

@@ -39,6 +39,12 @@ class ProjectStatus(StrEnum):
     PAUSE_FAILED = "PAUSE_FAILED"
     RESIZING = "RESIZING"
 
+    @classmethod
+    def _missing_(cls, value: object) -> ProjectStatus:
+        """Take a state that this description of the API does not name yet as what it is: not known."""
+        del value
+        return cls.UNKNOWN
+
 
 FAILED: Final = frozenset(
     {

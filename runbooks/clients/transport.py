@@ -6,7 +6,6 @@ read-only transport sends nothing but GET and HEAD. It never writes a token anyw
 
 from __future__ import annotations
 
-import math
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -90,11 +89,7 @@ class Patience:
 
 
 class _Later(Unreachable):
-    """An answer that names when to ask again (`Retry-After`), in seconds; NaN where it doesn't."""
-
-    def __init__(self, message: str, *, provider: str, after: float = math.nan) -> None:
-        super().__init__(message, provider=provider)
-        self.after = after
+    """An answer that says "later", or none at all: what is asked again here while patience lasts."""
 
 
 @dataclass
@@ -224,14 +219,19 @@ class Transport:
         """Tell stamina whether to ask again, and after how many seconds where the provider said so."""
         if not isinstance(error, _Later):
             return False
-        if math.isnan(error.after):
+        if not error.after:
             return True
         return error.after if error.after <= self.patience.read else False
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds of `Retry-After` (RFC 9110: seconds or an HTTP date), or NaN."""
-    value = headers.get("retry-after", "")
+    """Return the seconds of `Retry-After` (RFC 9110: seconds or an HTTP date), 0 where there are none.
+
+    Supabase says `x-ratelimit-reset` instead, in seconds (recorded answers); with every answer, so that it means
+    something only when nothing remains.
+    """
+    reset = headers.get("x-ratelimit-reset", "") if headers.get("x-ratelimit-remaining") == "0" else ""
+    value = headers.get("retry-after", "") or reset
     try:
         return max(0.0, float(value))
     except ValueError:
@@ -239,7 +239,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
-        return math.nan
+        return 0.0
 
 
 def _said(said: Explanation) -> str:

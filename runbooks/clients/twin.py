@@ -247,9 +247,9 @@ class TwinControl:
         """Run a Worker's scheduled handler now."""
         self.transport.send(BREAK, "/__twin/cron", json={"script": script, "cron": cron})
 
-    def break_down(self, what: str) -> None:
-        """Break or mend a whole engine, for example "postgres-stop" and "postgres-start"."""
-        self.transport.send(BREAK, "/__twin/break", json={"what": what})
+    def break_down(self, what: str, **given: int) -> None:
+        """Break or mend a whole engine, for example "postgres-stop" and "postgres-start"; some take a value."""
+        self.transport.send(BREAK, "/__twin/break", json={"what": what, **given})
 
     def state(self) -> dict[str, Any]:
         """Return what the twin says of itself, to be shown as it is."""

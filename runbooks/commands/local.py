@@ -84,7 +84,7 @@ def down(console: Console) -> Exit:
     return Exit.DONE
 
 
-def break_down(console: Console, *, what: str, fault: Fault | None, clear: bool) -> Exit:
+def break_down(console: Console, *, what: str, seconds: int, fault: Fault | None, clear: bool) -> Exit:
     """Break one of the twin's engines, or calls to it, or mend all calls."""
     settings = _local(console)
     found = twin.running(settings.twin_state)
@@ -95,7 +95,7 @@ def break_down(console: Console, *, what: str, fault: Fault | None, clear: bool)
     if clear:
         control.clear_faults()
     if what:
-        control.break_down(what)
+        control.break_down(what, seconds=seconds)
     if fault is not None:
         control.fault(fault)
     if not (clear or what or fault):

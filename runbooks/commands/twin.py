@@ -54,8 +54,11 @@ def down(_context: Context, *, stack: str = "twin", json: bool = False) -> None:
         **READING,
         "what": (
             "A whole thing: postgres-stop, postgres-start, rate-limits (1,200 calls in 5 minutes, until a reset), "
-            "platform-sessions (Supabase's own services are in the database: it cannot be renamed, until a reset)."
+            "platform-sessions (Supabase's own services are in the database: it cannot be renamed, until a reset); "
+            "or what users have seen of recoveries: restore-ignored, -pretended, -restarted, -empty, -stuck, "
+            "-inactive, -odd, -shifted; restrictions-stored, -unheld; archive-none, -stopped."
         ),
+        "seconds": "With --what=restore-shifted: how much later than the point, in whole seconds; negative: earlier.",
         "path": "Break calls whose path matches this pattern.",
         "method": "Only calls by this method: GET, POST … Without it: any.",
         "provider": "Only calls to this one: cloudflare, supabase or edge. Without it: any.",
@@ -74,6 +77,7 @@ def break_(
     _context: Context,
     *,
     what: str = "",
+    seconds: int = 0,
     path: str = "",
     method: str = "",
     provider: str = "",
@@ -99,14 +103,10 @@ def break_(
         from runbooks.commands import local
 
         do = Do(
-            status=status or None,
-            retry_after=retry_after or None,
-            delay=delay or None,
-            silence=silence or None,
-            stale=stale or None,
-            reset=reset or None,
-        )
+            status=status or None, retry_after=retry_after or None, delay=delay or None, silence=silence or None,
+            stale=stale or None, reset=reset or None,
+        )  # fmt: skip
         fault = Fault(provider=provider, method=method, path=path, do=do, after=after, times=times or None)
-        return local.break_down(console, what=what, fault=fault if path else None, clear=clear)
+        return local.break_down(console, what=what, seconds=seconds, fault=fault if path else None, clear=clear)
 
     perform(Flags(stack, json=json), work)

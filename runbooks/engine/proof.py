@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runbooks.engine.step import Held, No, Settling, Sight, Step, Yes
-from runbooks.model.errors import NotSo, OpsError
+from runbooks.model.errors import NeverSo, NotSo, OpsError, Unreachable
 
 if TYPE_CHECKING:
     from runbooks.engine.signals import Stop
@@ -45,15 +45,18 @@ def lasting(wanted: type[Held], *, seconds: float) -> Counts:
 
 
 def look(step: Step, sight: Sight) -> Held:
-    """Ask once. No answer is "settling", a failed proof is a No; other errors are raised."""
+    """Ask once. No answer is "settling", a failed proof is a No unless it can never hold; other errors are raised."""
     try:
         return step.holds(sight)
+    except NeverSo:
+        raise
     except NotSo as error:
         return No({}, str(error))
     except OpsError as error:
         if not error.retryable:
             raise
-        return Settling({"unreachable": str(error)}, LOOK_AGAIN)
+        after = error.after if isinstance(error, Unreachable) else 0.0
+        return Settling({"unreachable": str(error)}, max(LOOK_AGAIN, after))
 
 
 def settle(step: Step, sight: Sight, *, stop: Stop, limit: int, counts: Counts, until: float) -> Held:

@@ -6,6 +6,7 @@
     ├── NotWritten         the journal cannot be written: no further effect starts    exit 3
     ├── CheckError         reading or proving went wrong                              exit 1
     │   ├── NotSo          the proof failed: the system is not as it should be        exit 5 after an act
+    │   │   └── NeverSo    and waiting longer will not make it so
     │   ├── NotThere       what was asked about does not exist                        exit 1
     │   ├── AwaitsSomebody a person has not answered yet                              exit 3
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
@@ -78,17 +79,25 @@ class NotSo(CheckError):
     exit = Exit.UNPROVEN
 
 
+class NeverSo(NotSo):
+    """The system is not as it should be, and waiting longer will not make it so."""
+
+
 class Unreachable(CheckError):
     """No answer, or one that says "later"; nothing was changed, asking again is safe.
 
-    `provider` is whose API it was, "" where it was something else: the ops home, the product itself.
+    `provider` is whose API it was, "" where it was something else: the ops home, the product itself. `after` is when
+    it wants to be asked again, in seconds from now; 0 where it does not say.
     """
 
     retryable = True
 
-    def __init__(self, message: str, *, next_command: str | None = None, provider: str = "") -> None:
+    def __init__(
+        self, message: str, *, next_command: str | None = None, provider: str = "", after: float = 0.0
+    ) -> None:
         super().__init__(message, next_command=next_command)
         self.provider = provider
+        self.after = after
 
 
 class NotThere(CheckError):

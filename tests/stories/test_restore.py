@@ -149,7 +149,8 @@ def test_what_is_wrong_is_refused_or_stays_stopped(operator: Operator) -> None:
 SCHEDULE = """
 create extension citext;
 create schema cron;
-create table cron.job (jobid bigint primary key, active boolean, username text default current_user);
+create table cron.job (jobid bigint primary key, active boolean, username text default current_user, jobname text,
+  schedule text default '0 3 * * *', database text default current_database());
 alter extension citext add table cron.job; -- as pg_cron's own: what an extension keeps is not the product's data
 create function cron.alter_job(job_id bigint, schedule text default null, command text default null,
   database text default null, username text default null, active boolean default null) returns void

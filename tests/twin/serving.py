@@ -29,6 +29,7 @@ class Noted:
     switched: list[str] = field(default_factory=list)
     proven: list[tuple[str, str]] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     restricted: list[tuple[str, ...]] = field(default_factory=list)
     purged: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     state: str = "running"
@@ -55,6 +56,9 @@ class Noted:
             self.recovered.append(target)
             self.state = "recovering"
 
+        async def noted(what: str) -> None:
+            self.done.append(what)
+
         async def restrict(cidrs: tuple[str, ...]) -> None:
             self.restricted.append(cidrs)
 
@@ -69,6 +73,9 @@ class Noted:
             switch=switch,
             prove=prove,
             recover=recover,
+            interrupt=lambda: noted("interrupt"),
+            resume=lambda: noted("resume"),
+            empty=lambda: noted("empty"),
             database_state=lambda: self.state,
             restrict=restrict,
             earliest_point=lambda: self.earliest,

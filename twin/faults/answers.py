@@ -28,8 +28,15 @@ def error(provider: str, action: Action) -> web.Response:
         body: dict[str, Any] = {"success": False, "errors": [said], "messages": [], "result": None}
     else:
         body = {"message": action.message} | ({} if action.code is None else {"code": action.code})
-    headers = {} if action.retry_after is None else {"retry-after": str(action.retry_after)}
+    headers = {} if action.retry_after is None else _when(provider, action.retry_after)
     return web.json_response(body, status=status, headers=headers)
+
+
+def _when(provider: str, seconds: int) -> dict[str, str]:
+    """Return how a provider says when to ask again; Supabase by the headers that were recorded."""
+    if provider == "supabase":
+        return {"x-ratelimit-limit": "120", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(seconds)}
+    return {"retry-after": str(seconds)}
 
 
 def connection(request: web.Request) -> socket.socket | None:

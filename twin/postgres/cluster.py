@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from twin.postgres.programs import Programs
 
 _PLATFORM = Path(__file__).parent / "platform.sql"
+_EMPTY = """
+set client_min_messages = warning;
+select format('drop schema %I cascade', nspname) from pg_namespace
+ where nspname !~ '^pg_' and nspname not in ('information_schema', 'auth', 'storage', 'extensions') \\gexec
+create schema public authorization pg_database_owner;
+"""
 _START_LIMIT = 60.0
 _STANDS = """
 select timeline_id, (select extract(epoch from timestamp) from pg_last_committed_xact()) from pg_control_checkpoint()
@@ -127,6 +133,10 @@ class Cluster:
         self._closed("the database system is shut down")
         await self._server.stop()
         self._state = "stopped"
+
+    async def empty(self) -> None:
+        """Take away every schema but the server's and the platform's own, as where nothing was recovered."""
+        await self._server.ask(_EMPTY)
 
     async def resume(self) -> None:
         """Start the server again after `interrupt` or a failed recovery; nothing when it runs."""

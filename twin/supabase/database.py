@@ -15,6 +15,7 @@ from twin.supabase.store import (
     ENGINES,
     FAILED,
     HEALTHY,
+    ODD,
     PAUSED,
     PAUSING,
     RESTORING,
@@ -22,6 +23,7 @@ from twin.supabase.store import (
     changed,
     store_of,
 )
+from twin.supabase.wild import carry_out
 from twin.world import UnableError
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ async def backups(request: web.Request) -> web.Response:
     pitr = "pitr" in store.data["addons"]
     ends: Json = {}
     if pitr:
-        points = {"earliest": engines.earliest_point(), "latest": engines.latest_point()}
+        reach = store.wild.window(engines.earliest_point(), engines.latest_point())
+        points = dict(zip(("earliest", "latest"), reach, strict=True))
         # Rounded inwards: both ends must be points that can be recovered to.
         whole = {"earliest": math.ceil, "latest": math.floor}
         ends = {f"{k}_physical_backup_date_unix": whole[k](p) for k, p in points.items() if p is not None}
@@ -84,9 +87,11 @@ async def restore_pitr(request: web.Request) -> web.Response:
     earliest = engines.earliest_point()
     if target < 0 or target > time.time() or (earliest is not None and target < earliest):
         raise ApiError(422, "recovery time target is out of range")
-    store.data["recovery"] = {"target": target, "begun": False}
     changed(request, f"recovery to {target} accepted")
-    store.later(recover(store, engines))
+    if "restore-ignored" not in store.wild:
+        store.data["recovery"] = {"target": target, "begun": False}
+        store.save()
+        store.later(recover(store, engines))
     return empty(201)
 
 
@@ -97,9 +102,11 @@ async def recover(store: Store, engines: Engines) -> None:
         if not recovery["begun"]:
             await asyncio.sleep(store.lag)
             recovery["begun"] = True
-            store.become(RESTORING)
-            await engines.recover(recovery["target"])
+            store.become(ODD if "restore-odd" in store.wild else RESTORING)
+            await carry_out(store, engines, recovery["target"])
         await settled(engines)
+        if "restore-empty" in store.wild:
+            await engines.empty()
     except (UnableError, OSError, RuntimeError) as error:
         LOG.exception("recovery to %s failed", recovery["target"])
         finish(store, FAILED, str(error))
@@ -108,9 +115,13 @@ async def recover(store: Store, engines: Engines) -> None:
     if state.startswith("failed"):
         finish(store, FAILED, state)
         return
-    store.become(COMING_UP)
+    store.become(ODD if "restore-odd" in store.wild else COMING_UP)
     await asyncio.sleep(store.lag)
-    finish(store, HEALTHY, state)
+    if "restore-inactive" in store.wild:
+        await engines.restrict(())
+        finish(store, PAUSED, state)
+    else:
+        finish(store, HEALTHY, state)
 
 
 async def settled(engines: Engines) -> None:

@@ -68,8 +68,9 @@ async def put(store: Store, engines: Engines, config: Json, *, at_once: bool) ->
 
     async def take_effect() -> None:
         await asyncio.sleep(store.lag)
-        if store.data["restrictions"] is stored:
-            await engines.restrict(store.cidrs())
+        if store.data["restrictions"] is stored and "restrictions-stored" not in store.wild:
+            if "restrictions-unheld" not in store.wild:
+                await engines.restrict(store.cidrs())
             store.data["restrictions"] = {"config": config, "status": "applied", "applied_at": now()}
             store.save()
 

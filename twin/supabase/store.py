@@ -14,6 +14,7 @@ from aiohttp import web
 
 from twin.route import EFFECT
 from twin.supabase.errors import ApiError, Json
+from twin.supabase.wild import Wild
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,6 +27,7 @@ COMING_UP = "COMING_UP"
 FAILED = "RESTORE_FAILED"
 PAUSING = "PAUSING"
 PAUSED = "INACTIVE"
+ODD = "RESTORING_FROM_BACKUP"  # no status of the API's description: what a newer API might say
 OPEN: Json = {"dbAllowedCidrs": ["0.0.0.0/0"], "dbAllowedCidrsV6": ["::/0"]}
 
 
@@ -48,6 +50,7 @@ class Store:
         self.lag = lag
         self.path = home.state / "supabase.json"
         self.running: set[asyncio.Task[None]] = set()
+        self.wild = Wild()
         home.state.mkdir(parents=True, exist_ok=True)
         self.data: Json = {}
         if self.path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -30,6 +30,48 @@ class Present(msgspec.Struct, frozen=True):
     tables: tuple[TableRows, ...]
     newest: datetime | None
     beats: Beats
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A present that was there before, and the copy of it that was made then, with its definitions."""
+
+    present: Present
+    backup: str
+
+
+class At(Protocol):
+    """A moment that was reached."""
+
+    @property
+    def at(self) -> datetime:
+        """Return it, in UTC."""
+
+
+class Left(Protocol):
+    """What a run knew that was left stopped: the facts of its plan."""
+
+    @property
+    def reached(self) -> At:
+        """Return what it was to go back to."""
+
+    @property
+    def present(self) -> Present | None:
+        """Return the database as it was then."""
+
+    @property
+    def backup(self) -> str:
+        """Return the copy that it made."""
+
+    @property
+    def known(self) -> Known | None:
+        """Return what a run before it knew."""
+
+
+def known_before(former: Left | None, point: datetime) -> Known | None:
+    """Return what a run that was left stopped knew of the same point: what stands there now may be its ruin."""
+    if former is None or former.reached.at != point:
+        return None
+    return former.known or (Known(former.present, former.backup) if former.present else None)
 
 
 def read_present(

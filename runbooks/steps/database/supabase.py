@@ -15,23 +15,20 @@ import msgspec
 
 from runbooks.clients.supabase import FAILED, ProjectStatus, Supabase
 from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
-from runbooks.model.errors import CheckError, OpsError, Refused, Unreachable
+from runbooks.model.errors import NeverSo, OpsError, Refused, Unreachable
 from runbooks.model.reconciliation import EMPTY_TRANSACTION
 from runbooks.steps.database.server import Server, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from infra.shapes import Waits
     from runbooks.clients.postgres import Postgres
 
-SHIPPED_WITHIN: Final = 300.0
-"""Seconds within which the archive must have reached the point: WAL is shipped every 2 minutes (Supabase, 2026-11)."""
-RESTORED_WITHIN: Final = 4 * 3600.0
-"""Seconds that a recovery may take: a week of WAL has been seen to need hours."""
+SOON: Final = 60.0
+"""Seconds by which a step outlasts its own wait, so that it is its text that is said."""
 BEGUN_WITHIN: Final = 20.0
 """Seconds after which a recovery whose request was lost has left ACTIVE_HEALTHY, if it was ever asked for."""
-NEVER_BEGUN: Final = 900.0
-"""Seconds after which a recovery that was accepted, and of which nothing is to be seen, counts as lost."""
 SERVICES: Final = ("db", "auth", "rest")
 SUPPORT: Final = "https://supabase.com/dashboard/support/new"
 
@@ -54,33 +51,43 @@ class Pace:
         return min(5.0, max(0.1, self.waited / 8))
 
 
-def let_the_archive_reach(supabase: Supabase, database: Postgres, point: datetime, *, name: str) -> Step:
+def let_the_archive_reach(
+    supabase: Supabase,
+    database: Postgres,
+    point: datetime,
+    *,
+    within: float,
+    instead: Callable[[datetime | None], str],
+    name: str,
+) -> Step:
     """Return the step after which the provider's archive covers the point.
 
-    Where nothing is written nothing is shipped, so its act commits one transaction that changes no row: without a
-    commit after the point PostgreSQL cannot tell that it has reached it.
+    Where nothing is written nothing is shipped, so its act commits one transaction that changes no row: without one
+    PostgreSQL cannot tell that it has reached the point. `within` is in seconds: WAL is shipped every 2 minutes
+    (Supabase, 2026-11). `instead` gives what to type when it stays behind, from how far it reaches.
     """
+    pace = Pace()
 
-    def holds(_sight: Sight) -> Held:
+    def holds(sight: Sight) -> Held:
         latest = supabase.backups().window.latest
         seen: dict[str, Json] = {"point": point.isoformat(), "latest": latest.isoformat() if latest else None}
         if latest is not None and latest >= point:
             return Yes(seen)
-        return No(seen, f"the provider's archive reaches {latest}, not yet {point}")
-
-    def act(_sight: Sight) -> Json:
-        with database.writing(EMPTY_TRANSACTION) as session:
-            return {"transaction": str(session.value("select pg_current_xact_id()::text"))}
+        behind = _behind(supabase.ref, point, latest)
+        if sight.request and pace.waited > within:
+            message = f"{behind}, {within:g} s later. Nothing was stopped."
+            raise NeverSo(message, next_command=instead(latest))
+        return No(seen, behind)
 
     return Step(
         name=name,
         title=f"let the provider's archive reach {point:%Y-%m-%d %H:%M:%S} UTC",
         effect=Effect.WRITE,
         holds=holds,
-        act=act,
+        act=lambda _sight: _empty_transaction(database),
         undo=NoUndo("an empty transaction leaves nothing behind"),
         expect=0.1,
-        deadline=SHIPPED_WITHIN,
+        deadline=within + SOON,
         attempts=3,
     )
 
@@ -91,7 +98,9 @@ def recover(
     point: datetime,
     *,
     clock: Callable[[], datetime],
+    waits: Waits,
     way_back: str,
+    instead: str,
     expect: float,
     name: str,
 ) -> Step:
@@ -99,8 +108,9 @@ def recover(
 
     It holds when the server started after the request and its timeline or its transactions tell of a recovery, and
     the platform and its services are healthy again. A lost answer is settled by looking, never by asking twice.
+    `instead` is what to type where it fails for good.
     """
-    recovery = Recovery(supabase, database, clock)
+    recovery = Recovery(supabase, database, clock, waits, instead)
 
     def act(_sight: Sight) -> Json:
         recovery.supabase.restore_pitr(point)
@@ -114,7 +124,7 @@ def recover(
         act=act,
         undo=NoUndo(way_back),
         expect=expect,
-        deadline=RESTORED_WITHIN,
+        deadline=waits.restored + SOON,
         attempts=2,
         settle=BEGUN_WITHIN,
     )
@@ -127,6 +137,8 @@ class Recovery:
     supabase: Supabase
     database: Postgres
     clock: Callable[[], datetime]
+    waits: Waits
+    instead: str = ""
     pace: Pace = field(default_factory=Pace)
     looked_after: bool = False
     passed: list[str] = field(default_factory=list)
@@ -149,16 +161,27 @@ class Recovery:
         if not self.looked_after:
             self.looked_after, self.pace = True, Pace()
         if status in FAILED and status != sight.before.get("status"):
-            message = (
-                f"Supabase project {self.supabase.ref}: expected it to come back, its status is {status}. The "
-                f"application stays stopped. Ask the provider, naming the project: {SUPPORT}"
+            what = f"expected it to come back, its status is {status}"
+            raise self._over(what)
+        at_work = status is not ProjectStatus.ACTIVE_HEALTHY and status not in FAILED
+        if not at_work and server is not None and not server.in_recovery:
+            return self._settled(sight, server, seen)
+        if self.pace.waited > self.waits.restored:
+            answers = "nobody answers" if server is None else "a server answers"
+            what = (
+                f"expected it to come back within {self.waits.restored:g} s, its status is {status} (seen: "
+                f"{', '.join(self.passed)}) and {answers} at {self.database.where}"
             )
-            raise CheckError(message)
-        if status is not ProjectStatus.ACTIVE_HEALTHY and status not in FAILED:
-            return Settling(seen, self.pace.next())
-        if server is None or server.in_recovery:
-            return Settling(seen, self.pace.next())
-        return self._settled(sight, server, seen)
+            raise self._over(what)
+        return Settling(seen, self.pace.next())
+
+    def _over(self, what: str) -> NeverSo:
+        """Return the error that ends the run: nothing but the provider, or another way back, helps now."""
+        message = (
+            f"Supabase project {self.supabase.ref}: {what}. The application stays stopped. Ask the provider, naming "
+            f"the project: {SUPPORT}"
+        )
+        return NeverSo(message, next_command=self.instead or None)
 
     def _before(self, status: ProjectStatus, seen: Evidence) -> Held:
         if status is not ProjectStatus.ACTIVE_HEALTHY and status not in FAILED:
@@ -167,19 +190,18 @@ class Recovery:
 
     def _settled(self, sight: Sight, server: Server, seen: dict[str, Json]) -> Held:
         missing = _not_recovered(sight.before, server)
-        if missing and self.pace.waited > NEVER_BEGUN:
-            message = (
-                f"Supabase project {self.supabase.ref}: asked for the recovery, and {NEVER_BEGUN / 60:.0f} min later "
-                f"{missing}. The application stays stopped. Ask the provider, naming the project: {SUPPORT}"
-            )
-            raise CheckError(message)
+        if missing and self.pace.waited > self.waits.begun:
+            what = f"asked for the recovery, and {self.waits.begun:g} s later {missing}"
+            raise self._over(what)
         if missing:
             return No(seen, missing)
         services = {service.name: service.status for service in self.supabase.health(*SERVICES)}
         seen["services"] = dict(services)
-        if any(status != "ACTIVE_HEALTHY" for status in services.values()):
-            return Settling(seen, self.pace.next())
-        return Yes(seen)
+        sick = [f"{name} {status}" for name, status in services.items() if status != "ACTIVE_HEALTHY"]
+        if sick and self.pace.waited > self.waits.restored:
+            what = f"recovered, and {self.waits.restored:g} s later not healthy: {', '.join(sick)}"
+            raise self._over(what)
+        return Settling(seen, self.pace.next()) if sick else Yes(seen)
 
     def _server(self) -> Server | None:
         try:
@@ -201,10 +223,27 @@ def _not_recovered(before: Evidence, now: Server) -> str:
         return "" if now.started_at >= since else f"the server runs since {now.started_at}, before it was asked for"
     then = msgspec.convert(was, Server)
     if now.started_at <= then.started_at:
-        return f"the server still runs since {now.started_at}: the recovery has not begun"
+        return (
+            f"the server that answers still runs since {now.started_at}: the recovery has not begun, or the address "
+            "leads to the old one"
+        )
     if now.timeline == then.timeline and now.next_transaction >= then.next_transaction:
         return (
             f"the server restarted at {now.started_at}, but on timeline {now.timeline} as before and with no "
             "transaction undone: it was not recovered"
         )
     return ""
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _behind(project: str, point: datetime, latest: datetime | None) -> str:
+    reaches = _at(latest) if latest else "nothing yet"
+    return f"Supabase project {project}: expected its archive to reach {_at(point)}, it reaches {reaches}"
+
+
+def _empty_transaction(database: Postgres) -> Json:
+    with database.writing(EMPTY_TRANSACTION) as session:
+        return {"transaction": str(session.value("select pg_current_xact_id()::text"))}

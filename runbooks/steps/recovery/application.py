@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from runbooks.steps.cloudflare.edge import serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
-from runbooks.steps.database.restrictions import allow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
 
     from runbooks.clients.cloudflare import Cloudflare
     from runbooks.clients.edge import Edge
-    from runbooks.clients.supabase import Cidrs, Supabase
     from runbooks.engine.step import Step
     from runbooks.model.settings import Settings
+    from runbooks.steps.database.restrictions import Entrance, Entry
 
 WHAT: Final = "restore"
 """What the provider's own history says of each change of traffic."""
@@ -27,40 +26,30 @@ WHAT: Final = "restore"
 
 @dataclass(frozen=True)
 class Application:
-    """One API. `operators` may connect to the database while it is stopped, `allowed` before and after.
-
-    `allowed` is None where the provider offers no network restrictions.
-    """
+    """One API, and the entrance of its database; `entry` says who gets in before it is stopped, and afterwards."""
 
     settings: Settings
     cloudflare: Cloudflare
     edge: Edge
-    supabase: Supabase
     clock: Callable[[], datetime]
-    operators: Cidrs
-    allowed: Cidrs | None
+    entrance: Entrance
+    entry: Entry
 
-    def stopped(self, *, live: str, maintenance: str, still: Callable[[], None]) -> tuple[Step, ...]:
-        """Return how it is stopped at the edge and at the database's door. `still` raises when we are shut out too."""
+    def stopped(self, *, live: str, maintenance: str, here: bool) -> tuple[Step, ...]:
+        """Return how it is stopped at the edge and at the database's door; `here`: the database answers."""
         api = self.settings.stack.api
-        steps = [
+        return (
             route_traffic(
                 self.cloudflare, api.name, to=maintenance, back_to=live, what=WHAT, force=True,
                 name="stop traffic", title=f"stop traffic and scheduled work of {api.name} (maintenance version)",
             ),
             edge_is_stopped(self.edge, api.host, api.health.path, version=maintenance, name="see it stopped"),
-        ]  # fmt: skip
-        if self.allowed is not None:
-            title = f"let only {', '.join(self.operators.all)} connect to the database"
-            steps.append(allow(self.supabase, self.operators, name="stop connections", title=title, still=still))
-        return tuple(steps)
+            *self.entrance.close(self.entry, here=here),
+        )  # fmt: skip
 
     def let_in(self) -> tuple[Step, ...]:
         """Return how those who could connect before may again."""
-        if self.allowed is None:
-            return ()
-        title = f"let {', '.join(self.allowed.all) or 'nobody'} connect to the database again"
-        return (allow(self.supabase, self.allowed, name="allow connections", title=title),)
+        return self.entrance.open(self.entry)
 
     def restarted(self, version: str, *, maintenance: str) -> tuple[Step, ...]:
         """Return how it comes back on a version, and the proof that it does."""

@@ -7,7 +7,8 @@ from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotat
 import msgspec
 
 from runbooks.clients.supabase import Cidrs  # noqa: TC001 - msgspec reads it from the annotations
-from runbooks.steps.database.present import Present  # noqa: TC001 - msgspec reads it from the annotations
+from runbooks.steps.database.present import Known, Present  # noqa: TC001 - msgspec reads it from the annotations
+from runbooks.steps.database.restrictions import Entry
 from runbooks.steps.hazards.erasures import Erased  # noqa: TC001 - msgspec reads it from the annotations
 from runbooks.steps.hazards.jobs import Jobs
 from runbooks.steps.recovery.strategy import Reached  # noqa: TC001 - msgspec reads it from the annotations
@@ -17,9 +18,9 @@ from runbooks.steps.recovery.whole import Whole
 class Facts(msgspec.Struct, frozen=True):
     """What the plan rests on. Instants in UTC; `live` and `maintenance` are version ids of the Worker.
 
-    `reached` is what the strategy takes the database back to. `allowed` is who could connect before; None where the
-    provider offers no network restrictions. `present` is None when the database did not answer. `erased` is done again.
-    `jobs` is what our role sees of what the database runs on schedule.
+    `reached` is what the strategy takes the database back to. `allowed` and `unproven` are those of `Entry`. `present`
+    is None when the database did not answer; `known` is what an earlier run, left stopped, knew of the same point.
+    `erased` is done again. `jobs` is what our role sees of what the database runs on schedule.
     """
 
     point: datetime
@@ -35,3 +36,10 @@ class Facts(msgspec.Struct, frozen=True):
     erased: tuple[Erased, ...] = ()
     whole: Whole = Whole()
     jobs: Jobs = Jobs()
+    unproven: str = ""
+    known: Known | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """Return who could connect before anything was stopped."""
+        return Entry(self.allowed, self.unproven)

@@ -98,7 +98,23 @@ class Pitr:
     def before(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
         """Return the step after which the archive covers the point."""
         del present, around
-        return (let_the_archive_reach(self.supabase, self.database, reached.at, name="identify"),)
+        return (
+            let_the_archive_reach(
+                self.supabase,
+                self.database,
+                reached.at,
+                within=self.told.waits.archived,
+                instead=lambda latest: (
+                    self.instead if latest is None else f'{self.asker.command}"{Point(latest, "").utc}"'
+                ),
+                name="identify",
+            ),
+        )
+
+    @property
+    def instead(self) -> str:
+        """Return what to type where the provider cannot recover the project."""
+        return f'{self.asker.command}"{self.point.given}" --strategy=dump'
 
     def recovering(self, reached: Reached, present: Present | None, around: Around) -> tuple[Step, ...]:
         """Return the recovery, the proof inside the database, and what is held back there."""
@@ -108,7 +124,9 @@ class Pitr:
                 self.database,
                 reached.at,
                 clock=self.clock,
+                waits=self.told.waits,
                 way_back=around.way_back,
+                instead=self.instead,
                 expect=RECOVERS,
                 name="restore",
             ),

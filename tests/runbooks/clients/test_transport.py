@@ -63,6 +63,17 @@ def test_retry_after_is_obeyed(stand_in: StandIn, door: Transport) -> None:
     assert time.monotonic() - began >= 1.0
 
 
+def test_supabases_reset_is_obeyed_where_nothing_remains(stand_in: StandIn, door: Transport) -> None:
+    """Supabase says by other headers when to ask again; on an answer that leaves calls over they mean nothing."""
+    spent = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "300"}
+    stand_in.next.append((429, spent, REFUSAL))
+    with pytest.raises(Unreachable) as raised:
+        door.get("/x")
+    assert (raised.value.after, door.calls) == (300.0, 1)
+    stand_in.next.append((429, {**spent, "x-ratelimit-remaining": "7"}, REFUSAL))
+    assert door.get("/x").status == 200
+
+
 def test_a_wait_longer_than_patience_is_not_begun(stand_in: StandIn, door: Transport) -> None:
     """A Retry-After beyond the deadline fails at once, saying what came."""
     stand_in.next.append((429, {"retry-after": "300"}, REFUSAL))

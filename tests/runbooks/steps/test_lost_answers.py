@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
+from infra.shapes import Waits
 from runbooks.clients.cloudflare_secrets import WorkerSecrets
 from runbooks.clients.pages import Deployment, Stage
 from runbooks.clients.pages import Project as PagesProject
@@ -148,7 +149,9 @@ class Bench:
     def recovery(self) -> Step:
         """Return the recovery."""
         platform = self.platform
-        return recover(platform, platform.database, now(), clock=now, way_back="-", expect=1, name="r")
+        return recover(
+            platform, platform.database, now(), clock=now, waits=Waits(), way_back="-", instead="-", expect=1, name="r"
+        )
 
     def unpin(self) -> Step:
         """Return the removal of a pin."""
@@ -222,7 +225,7 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "restrictions.allow": lambda b: allow(b.platform, Cidrs(("198.51.100.7/32",)), name="a", title="a"),
     "supabase.recover": Bench.recovery,
     "supabase.let_the_archive_reach": lambda b: let_the_archive_reach(
-        b.platform, b.database, now() - timedelta(seconds=5), name="i"
+        b.platform, b.database, now() - timedelta(seconds=5), within=60, instead=str, name="i"
     ),
     "server.end_other_sessions": lambda b: end_other_sessions(b.database, name="e"),
     "copies.copy_present": lambda b: copy_present(b.programs, b.desk.settings.home, "b", name="c"),

@@ -52,6 +52,7 @@ USED: Final[dict[str, tuple[Any, ...]]] = {
     "project": (),
     "health": ("db", "auth", "rest"),
     "backups": (),
+    "disk_free": (),
     "restrictions": (),
     "restrict": (Cidrs(("192.0.2.1/32",), ("2001:db8::/32",)),),
     "restore_pitr": (datetime(2025, 6, 15, 15, 6, 40, tzinfo=UTC),),

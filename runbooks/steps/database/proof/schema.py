@@ -66,8 +66,8 @@ select m.name, concat_ws(' ',
          case when m.relforcerowsecurity then 'forced' end,
          case m.relreplident when 'd' then null else 'replica identity ' || m.relreplident::text end,
          'with ' || array_to_string(m.reloptions, ', '),
-         (select 'server ' || quote_ident(srvname) || ' options ' || left(encode(sha256(convert_to(ftoptions::text,
-           'UTF8')), 'hex'), 16)
+         (select 'server ' || quote_ident(srvname) || ' options ' || left(encode(sha256(convert_to(
+           (select array_agg(o order by o) from unnest(ftoptions) o)::text, 'UTF8')), 'hex'), 16)
             from pg_foreign_table join pg_foreign_server s on s.oid = ftserver where ftrelid = m.oid)),
        array[m.writer::text] || (select array_agg(xmin::text) from pg_inherits where inhrelid = m.oid)
   from mine m where m.relkind in ('r', 'p', 'f')
@@ -209,6 +209,7 @@ select quote_ident(p.pubname), concat_ws(' ', case when p.puballtables then 'all
   from pg_publication p
 """
 
+# A dump gives options of foreign servers and tables in the order of their names.
 OTHER: Final = """
 select format('collation %I.%I', n.nspname, x.collname),
        concat_ws(' ', x.collprovider, x.collcollate, x.collctype, case when not x.collisdeterministic
@@ -216,7 +217,8 @@ select format('collation %I.%I', n.nspname, x.collname),
   from pg_collation x join pg_namespace n on n.oid = x.collnamespace where {mine}
 union all
 select 'foreign server ' || quote_ident(srvname), concat_ws(' ', f.fdwname, srvtype, srvversion,
-       left(encode(sha256(convert_to(srvoptions::text, 'UTF8')), 'hex'), 16)), array[x.xmin::text]
+       left(encode(sha256(convert_to((select array_agg(o order by o) from unnest(srvoptions) o)::text, 'UTF8')),
+         'hex'), 16)), array[x.xmin::text]
   from pg_foreign_server x join pg_foreign_data_wrapper f on f.oid = srvfdw
 union all
 select format('operator %s', o.oid::regoperator), o.oprcode::regprocedure::text, array[o.xmin::text]

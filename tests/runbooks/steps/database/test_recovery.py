@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from infra.shapes import Waits
 from runbooks.clients.postgres import Postgres, Session
 from runbooks.clients.supabase import Cidrs, Restrictions, Supabase, cidrs_of, explain
 from runbooks.clients.transport import Patience, Transport
-from runbooks.engine.step import No, Settling, Sight, Yes
-from runbooks.model.errors import CheckError, Unreachable
-from runbooks.steps.database import supabase as steps
-from runbooks.steps.database.restrictions import allow, allowed_before
+from runbooks.engine.step import No, Settling, Sight, Step, Yes
+from runbooks.model.errors import CheckError, NeverSo, Unreachable
+from runbooks.steps.database.restrictions import Seen, allow, allowed_before
 from runbooks.steps.database.server import Server
 from runbooks.steps.database.supabase import Recovery, let_the_archive_reach
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 REF = "abcdefghijklmnopqrst"
 ASKED = datetime(2026, 11, 20, 10, 57, tzinfo=UTC)
 BEFORE = Server(18, ASKED - timedelta(days=3), "7711", 1, 900, ASKED, False, True, 1_000_000, None)  # noqa: FBT003 - a row as the server gives it
+WAITS = Waits()
 RECOVERED = msgspec.structs.replace(BEFORE, started_at=ASKED + timedelta(minutes=4), timeline=2, next_transaction=700)
 
 
@@ -87,9 +88,11 @@ def after(before: Server | None = BEFORE, status: str = "ACTIVE_HEALTHY") -> Sig
     return Sight(request="4f1c", before=seen)
 
 
-def recovery(supabase: Supabase, says: Server | None) -> Recovery:
+def recovery(supabase: Supabase, says: Server | None, waits: Waits = WAITS) -> Recovery:
     """Return a recovery whose server says this."""
-    return Recovery(supabase, FakeDatabase("postgresql://x@127.0.0.1/x", says=[says]), lambda: ASKED)
+    return Recovery(
+        supabase, FakeDatabase("postgresql://x@127.0.0.1/x", says=[says]), lambda: ASKED, waits, "invoke it"
+    )
 
 
 def test_healthy_before_it_began_is_no_recovery(stand_in: StandIn, supabase: Supabase) -> None:
@@ -97,7 +100,7 @@ def test_healthy_before_it_began_is_no_recovery(stand_in: StandIn, supabase: Sup
     stand_in.next.append(project("ACTIVE_HEALTHY"))
     held = recovery(supabase, BEFORE).look(after())
     assert isinstance(held, No)
-    assert held.why == "the server still runs since 2026-11-17 10:57:00+00:00: the recovery has not begun"
+    assert held.why.startswith("the server that answers still runs since 2026-11-17 10:57:00+00:00: the recovery has")
 
 
 def test_a_restart_is_no_recovery(stand_in: StandIn, supabase: Supabase) -> None:
@@ -159,12 +162,32 @@ def test_a_database_that_was_gone(stand_in: StandIn, supabase: Supabase) -> None
     assert isinstance(recovery(supabase, BEFORE).look(after(None)), No)
 
 
-def test_a_recovery_that_never_begins(stand_in: StandIn, supabase: Supabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that was accepted and forgotten ends the run, after a quarter of an hour."""
-    monkeypatch.setattr(steps, "NEVER_BEGUN", -1.0)
+def test_a_recovery_that_never_begins(stand_in: StandIn, supabase: Supabase) -> None:
+    """A request that was accepted and forgotten ends the run, after a quarter of an hour unless told otherwise."""
     stand_in.next.append(project("ACTIVE_HEALTHY"))
-    with pytest.raises(CheckError, match=r"asked for the recovery, and .* the recovery has not begun"):
-        recovery(supabase, BEFORE).look(after())
+    said = r"asked for the recovery, and 1e-09 s later .* the recovery has not begun, or the address leads to the old"
+    with pytest.raises(NeverSo, match=said) as raised:
+        recovery(supabase, BEFORE, Waits(begun=1e-9)).look(after())
+    assert raised.value.next_command == "invoke it"
+
+
+def test_a_recovery_that_never_ends(stand_in: StandIn, supabase: Supabase) -> None:
+    """A project that stays at work, or whose services stay sick, ends the run with what was seen of it."""
+    stand_in.next.append(project("RESTORING"))
+    said = r"within 1e-09 s, its status is RESTORING \(seen: RESTORING\) and nobody answers at 127.0.0.1"
+    with pytest.raises(NeverSo, match=said):
+        recovery(supabase, None, Waits(restored=1e-9)).look(after())
+    stand_in.next.extend([project("ACTIVE_HEALTHY"), services("UNHEALTHY")])
+    with pytest.raises(NeverSo, match="recovered, and 1e-09 s later not healthy: db UNHEALTHY, auth UNHEALTHY"):
+        recovery(supabase, RECOVERED, Waits(restored=1e-9)).look(after())
+
+
+def test_a_state_that_nobody_knows_is_waited_for(stand_in: StandIn, supabase: Supabase) -> None:
+    """A state that a newer API says, and this description of it does not, is no error: it may be on its way."""
+    stand_in.next.append(project("RESTORING_FROM_BACKUP"))
+    held = recovery(supabase, RECOVERED).look(after())
+    assert isinstance(held, Settling)
+    assert held.evidence["status"] == "UNKNOWN"
 
 
 def test_a_second_try_after_a_failed_one(stand_in: StandIn, supabase: Supabase) -> None:
@@ -177,33 +200,55 @@ def test_the_archive_is_waited_for(stand_in: StandIn, supabase: Supabase) -> Non
     """A point that the archive has not reached yet is a No, one that it has is a Yes."""
     ends = {"earliest_physical_backup_date_unix": 1, "latest_physical_backup_date_unix": int(ASKED.timestamp())}
     body = {"pitr_enabled": True, "physical_backup_data": ends}
-    stand_in.next.extend([(200, {}, body)] * 2)
+    stand_in.next.extend([(200, {}, body)] * 3)
     database = Postgres("postgresql://x@127.0.0.1/x")
-    late = let_the_archive_reach(supabase, database, ASKED + timedelta(seconds=1), name="identify")
-    assert isinstance(late.holds(Sight()), No)
-    assert isinstance(let_the_archive_reach(supabase, database, ASKED, name="identify").holds(Sight()), Yes)
+
+    def reach(point: datetime, within: float = 9) -> Step:
+        return let_the_archive_reach(
+            supabase, database, point, within=within, instead=lambda latest: f"invoke it {latest:%M}", name="identify"
+        )
+
+    assert isinstance(reach(ASKED + timedelta(seconds=1)).holds(Sight()), No)
+    assert isinstance(reach(ASKED).holds(Sight()), Yes)
+    said = (
+        f"Supabase project {REF}: expected its archive to reach 2026-11-20 10:58:00 UTC, it reaches 2026-11-20 "
+        "10:57:00 UTC, 1e-09 s later. Nothing was stopped."
+    )
+    with pytest.raises(NeverSo) as raised:
+        reach(ASKED + timedelta(minutes=1), within=1e-9).holds(Sight(request="4f1c"))
+    assert (str(raised.value), raised.value.next_command) == (said, "invoke it 57")
+
+
+def restricted(status: str, *cidrs: str) -> tuple[int, dict[str, str], Any]:
+    """Return the platform's answer with this state of who may connect."""
+    config = {"dbAllowedCidrs": list(cidrs), "dbAllowedCidrsV6": []}
+    return 200, {}, {"entitlement": "allowed", "config": config, "status": status}
 
 
 def test_stored_is_not_applied(stand_in: StandIn, supabase: Supabase) -> None:
-    """Restrictions that are stuck in `stored` never count; ours that shut us out neither."""
-    config = {"dbAllowedCidrs": ["198.51.100.7/32"], "dbAllowedCidrsV6": []}
-    answers = [{"entitlement": "allowed", "config": config, "status": status} for status in ("stored", "applied")]
+    """Restrictions that are stuck in `stored` were told, which an undo takes back, but never count as in force."""
+    stand_in.next.extend([restricted("stored", "198.51.100.7/32")] * 3)
+    operators = cidrs_of(("198.51.100.7/32",))
+    assert isinstance(allow(supabase, operators, name="stop", title="stop").holds(Sight(request="4f1c")), Yes)
+    held = Seen(supabase, operators).holds(Sight())
+    assert isinstance(held, No)
+    said = "it keeps them “stored”, expected “applied”: until then everyone of before still gets in"
+    assert held.why == f"Supabase project {REF}: {said}"
+    other = allow(supabase, Cidrs(("0.0.0.0/0",)), name="allow", title="allow").holds(Sight())
+    assert isinstance(other, No)
+    assert other.why == "expected 0.0.0.0/0 to be allowed, got 198.51.100.7/32"
+
+
+def test_restrictions_that_shut_us_out_do_not_count(stand_in: StandIn, supabase: Supabase) -> None:
+    """What shuts ourselves out is no proof, whatever the platform says."""
 
     def shut_out() -> None:
         message = "connection refused"
         raise Unreachable(message)
 
-    operators = cidrs_of(("198.51.100.7/32",))
-    step = allow(supabase, operators, still=shut_out, name="stop", title="stop")
-    stand_in.next.extend([(200, {}, answer) for answer in answers])
-    assert isinstance(step.holds(Sight()), Settling)
+    stand_in.next.append(restricted("applied", "198.51.100.7/32"))
     with pytest.raises(Unreachable):
-        step.holds(Sight())
-    other = allow(supabase, Cidrs(("0.0.0.0/0",)), name="allow", title="allow")
-    stand_in.next.append((200, {}, answers[1]))
-    held = other.holds(Sight())
-    assert isinstance(held, No)
-    assert held.why == "expected 0.0.0.0/0 to be allowed, got 198.51.100.7/32"
+        Seen(supabase, cidrs_of(("198.51.100.7/32",)), still=shut_out).holds(Sight())
 
 
 def test_what_an_earlier_run_left_is_not_taken_for_normal() -> None:

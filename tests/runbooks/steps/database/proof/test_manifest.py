@@ -45,7 +45,7 @@ def test_how_it_is_read_does_not_matter(server: Server) -> None:
 def test_every_kind_of_object_is_seen(server: Server) -> None:
     """The depot has each kind at least once, but for what few databases have."""
     objects = read_manifest(server.door(DEPOT), contents=False).objects
-    rare = {Kind.EVENT_TRIGGER, Kind.REPLICATION, Kind.PREPARED}
+    rare = {Kind.REPLICATION, Kind.PREPARED}
     elsewhere = {Kind.TABLE_ROWS, Kind.LARGE_OBJECTS, Kind.SEQUENCE_VALUE}
     assert {kind for kind in Kind if not objects.get(kind)} == rare | elsewhere
 
