@@ -61,6 +61,8 @@ class Beginning:
             _owe(point.home / ERASURES)
         if self.former:
             product.keep_former(place.database_url)
+        if self.former and place.server is not None:
+            _keep_folder(place.server.data)
         if self.held:
             product.put(place.database_url, product.HELD)
         return point
@@ -83,6 +85,15 @@ def _leave(store: Path) -> None:
     folder = store / "2026-01-01T00-00-00Z" / "dump"
     folder.mkdir(parents=True)
     (folder / "toc.dat").write_bytes(b"half")
+
+
+def _keep_folder(data: Path) -> None:
+    """Leave a former data folder beside the present one, as a recovery does."""
+    work = data.with_name(f"{data.name}.ems-ops-20260101-000000")
+    (work / "former" / "base").mkdir(parents=True)
+    (work / "former" / "base" / "1").write_bytes(b"rows")
+    note = {"run": "alpha-1", "base": "first", "point": "2026-01-01T00:00:00+00:00", "timeline": 2}
+    (work / "note.json").write_text(json.dumps(note), "utf-8")
 
 
 def _owe(ledger: Path) -> None:

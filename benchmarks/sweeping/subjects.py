@@ -54,6 +54,7 @@ CODE: Final = Beginning(release=True)
 OWED: Final = Beginning(hazards=True)
 BACKED_UP: Final = Beginning(backups=1, hazards=True)
 SECRET: Final = Beginning(secret=True)
+KEPT: Final = Beginning(former=True)
 
 ROLLBACK: Final = Subject("rollback", "rollback", _rollback)
 WEB: Final = Subject("rollback --service=web", "rollback", _web)
@@ -65,7 +66,7 @@ VERIFY: Final = Subject("backup.verify", "backup-verify", _nothing, Beginning(ba
 PRUNE: Final = Subject("backup.prune", "backup-prune", _nothing, Beginning(backups=3, left_over=True))
 DUMP: Final = Subject("restore by dump", "restore", _dump, BACKED_UP)
 DUMP_GIVEN_UP: Final = Subject("restore by dump, given up", "restore", _dump, BACKED_UP, given_up=True)
-FINISH: Final = Subject("restore.finish", "restore-finish", _nothing, Beginning(former=True))
+FINISH: Final = Subject("restore.finish", "restore-finish", _nothing, KEPT)
 RELEASE: Final = Subject("restore.release", "restore-release", _nothing, Beginning(held=True))
 FOUND: Final = Subject("restore.find", FIND, _find, Beginning(backups=2))
 SECRETS: Final = Subject("deploy.secrets", "secrets", _nothing, SECRET)
@@ -100,6 +101,7 @@ SUBJECTS: Final = (
     ARCHIVE,
     ARCHIVE_GIVEN_UP,
     Subject("undo of restore by archive", "restore", _restore, OWED, undo=True, own=True),
-    # what recoveries of a server of our own leave is finished with there
+    Subject("restore.finish of an archive", "restore-finish", _nothing, KEPT, own=True),
+    Subject("restore.find in an archive", FIND, _find, own=True),
 )
 """Those that upload come last on a twin: a provider keeps the last 100 versions only."""
