@@ -219,6 +219,8 @@ def test_a_backup_that_cannot_be_loaded_is_not_good(operator: Operator) -> None:
     assert 'new row for relation "soon" violates check constraint "soon_at_check"' in bad.document["text"]
     assert "somebody in person" not in bad.text + json.dumps(bad.document)
     assert operator.types("backup.list", "--check").code == 5
+    with psycopg.connect(operator.addresses.database_url, autocommit=True) as connection:
+        connection.execute("drop table public.soon")
 
 
 def test_a_backup_in_a_bucket_is_encrypted(operator: Operator, object_store: ObjectStore) -> None:

@@ -1,0 +1,1 @@
+"""The rows of a backup, on their way into tables."""
