@@ -136,7 +136,7 @@ class Dump:
                     f"{name}: {rows if rows is not None else 'no'} rows now{written}, {before or 0} in the backup"
                 )
             elif there is None and before:
-                told.append(f"{name}: not there now, {before} rows in the backup")
+                told.append(f"{name}: not counted now (not there, or unlogged), {before} rows in the backup")
         told.sort(key=lambda line: "written since" not in line)
         more = [f"and {len(told) - 2 * NAMED} more tables differ"] if len(told) > 2 * NAMED else []
         return (*lines, *told[: 2 * NAMED], *more)

@@ -32,7 +32,9 @@ with hashes as (
     join pg_proc p on p.oid = a.amproc
    where o.opcdefault and p.pronamespace = 'pg_catalog'::regnamespace and p.proargtypes[0] = o.opcintype
    order by o.opcintype)
-select a.attrelid, a.attname, a.attnotnull,
+select a.attrelid, a.attname,
+       a.attnotnull and not exists (select from pg_constraint n where n.conrelid = a.attrelid and n.contype = 'n'
+                                       and not n.convalidated and a.attnum = any(n.conkey)),
        coalesce(e.typname, t.typname) = any(%s) and t.typtype = 'b' and coalesce(l.collisdeterministic, true) as exact,
        case when t.typelem = 0 or t.typlen <> -1 then h.proname end as direct,
        t.typname in ('varchar', 'bpchar') as letters,
@@ -97,7 +99,8 @@ def row_number(columns: list[Column], form: Form) -> sql.Composable:
             parts.append(part)
     if rest:
         parts.append(sql.SQL("hash_record_extended(row({}), 0)").format(sql.SQL(", ").join(rest)))
-    return sql.SQL("hashint8extended({}, 0)").format(sql.SQL(" # ").join(parts))
+    # nothing where it must not be, as in damaged pages: the row still counts
+    return sql.SQL("coalesce(hashint8extended({}, 0), 0)").format(sql.SQL(" # ").join(parts))
 
 
 def _direct(column: Column, seed: int) -> sql.Composable | None:

@@ -11,6 +11,7 @@ from benchmarks.databases.subjects import copy, dump_and_load
 from runbooks.steps.database.proof.comparing import Weight, compare, faults
 from runbooks.steps.database.proof.definitions import read_definitions
 from runbooks.steps.database.proof.inspection import inspect
+from runbooks.steps.database.proof.kept import read_kept
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Form, Kind
 from runbooks.steps.database.proof.reading import read_manifest
 
@@ -40,6 +41,9 @@ create table "Odd.one".child (b text, c int) inherits ("Odd.one".parent);
 alter table "Odd.one".parent add column later text default 'x';
 insert into "Odd.one".child values (1, 'b', 2, 'd');
 create publication odd for table "Odd.one".child;
+create table "Odd.one".not_yet (a int, b text);
+insert into "Odd.one".not_yet values (null, 'x'), (null, 'y');
+alter table "Odd.one".not_yet add constraint a_is_there not null a not valid;
 create role odd_guest login valid until '2020-01-01'
 """
 SINCE = """
@@ -86,6 +90,8 @@ def test_a_sequence_that_fell_behind_is_a_fault(server: Server, odd: str) -> Non
 def test_what_was_put_right_since_the_point_is_no_fault(server: Server, odd: str) -> None:
     """What was renamed, dropped, validated, attached, refreshed or made after the point was otherwise at the point."""
     point = server.run("select clock_timestamp()")[0][0]
+    kept = {table.table: table for table in read_kept(server.door(odd), point).tables}
+    assert (kept['"Odd.one".not_yet'].kept, kept['"Odd.one".child'].kept) == (2, 1)
     copy(server, odd, "odd_present")
     server.run(SINCE, "odd_present")
     with server.door("odd_present").reading() as session:
