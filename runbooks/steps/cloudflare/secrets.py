@@ -95,8 +95,11 @@ class Setting:
 
 
 def _mark(sight: Sight) -> str:
-    """Return by what an upload is found again: each try has a request of its own, and the run uploads once."""
-    return f"run {sight.run} ·"
+    """Return by what an upload is found again: each try has a request of its own, and the run uploads once.
+
+    Runs of two ops homes may have the same id; what was deployed before tells them apart.
+    """
+    return f"run {sight.run} after {str(sight.before.get('deployment'))[:8]} ·"
 
 
 def set_secrets(
