@@ -149,6 +149,9 @@ class Postgres:
                 "select set_config('default_transaction_read_only', 'on', false),"
                 " set_config('row_security', 'off', false), set_config('timezone', 'UTC', false),"
                 " set_config('datestyle', 'ISO', false), set_config('intervalstyle', 'postgres', false),"
+                " set_config('idle_in_transaction_session_timeout', '0', false),"
+                " case when current_setting('transaction_timeout', true) <> '0'"
+                " then set_config('transaction_timeout', '0', false) end,"  # version 17 has it
                 " set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
                 (str(limit), str(limit)),
             )

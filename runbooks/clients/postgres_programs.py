@@ -95,7 +95,16 @@ class Programs:
         session has exported. `report` gets the number of files and their bytes. It is for the caller to put the files
         on disk. Raises Refused where no program fits the server, Unreachable and ActError with its words.
         """
-        arguments = ["--format=directory", f"--jobs={JOBS}", "--compress=gzip:1", "--no-password", "--no-sync"]
+        with self.database.reading() as session:
+            encoding = session.value("show server_encoding")  # a role may have another one set, which not all fits in
+        arguments = [
+            f"--encoding={encoding}",
+            "--format=directory",
+            f"--jobs={JOBS}",
+            "--compress=gzip:1",
+            "--no-password",
+            "--no-sync",
+        ]
         arguments += [f"--file={into}", *(f"--exclude-table={table}" for table in without)]
         arguments += [f"--snapshot={snapshot}"] if snapshot else []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,6 +144,28 @@ def test_half_a_stream_is_not_loaded(programs: Programs, tmp_path: Path) -> None
     programs.run_stream([sys.executable, str(good)])
     with programs.database.writing(SPOIL) as session:
         session.connection.execute("drop table public.streamed")
+
+
+@pytest.mark.twin
+def test_settings_of_a_role_do_not_change_what_we_read(programs: Programs, tmp_path: Path) -> None:
+    """A role may write dates as it likes, cut transactions off and speak another encoding: we read the same."""
+    database = programs.database
+    own = ("datestyle = 'German'", "transaction_timeout = '50ms'", "client_encoding = 'LATIN1'")
+    with database.writing(SPOIL) as session:
+        session.connection.execute('create table public."馬" (at timestamptz)')
+        for setting in own:
+            session.connection.execute(f"alter role current_user set {setting}".encode())
+    try:
+        with database.reading() as session:
+            found = session.rows("select pg_sleep(0.2)::text, '2026-11-28T10:15:00Z'::timestamptz")
+            assert found[0][1] == datetime(2026, 11, 28, 10, 15, tzinfo=UTC)
+        programs.dump(tmp_path / "dump")
+        assert any("馬" in line for line in programs.contents(tmp_path / "dump"))
+    finally:
+        with database.writing(SPOIL) as session:
+            for setting in own:
+                session.connection.execute(f"alter role current_user reset {setting.partition(' ')[0]}".encode())
+            session.connection.execute('drop table public."馬"')
 
 
 @pytest.mark.twin
