@@ -51,6 +51,7 @@ JOBS = """
 insert into cron.job (schedule, command, jobname, username) values ('* * * * *', 'select 1', 'tidy', 'postgres'),
   ('0 3 * * *', 'select 1', 'nightly', 'supabase_admin');
 """
+NOTED = "select shobj_description(oid, 'pg_database') from pg_database where datname like 'postgres_2%'"
 RUNS_IN = "select database || ' ' || active from cron.job where jobid = 1"
 CHECK = "--check=select exists (select from public.bookings)"
 
@@ -65,6 +66,7 @@ def house(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oper
         (shelf / "pg_cron.control").write_text(CONTROL)
         (shelf / "pg_cron--1.6.sql").write_text(EXTENSION + JOBS)
         sql(operator, "create extension pg_cron")
+        backed_up(operator)
         yield operator
 
 
@@ -81,6 +83,11 @@ def served(operator: Operator) -> int:
         return len(json.loads(edge.get(read_stack(operator.stack_file).api.host, "/api/bookings").body)["items"])
     finally:
         edge.close()
+
+
+def oldest(operator: Operator) -> str:
+    """Return the backup of before any accident."""
+    return str(operator.types("backup.list").document["backups"][0]["id"])
 
 
 def moves(operator: Operator) -> int:
@@ -104,8 +111,7 @@ def test_the_role_cannot_rename_what_the_platform_is_in(house: Operator) -> None
 
 def test_the_api_moves_to_a_new_database_and_everything_after_looks_there(house: Operator) -> None:
     """Killed right after the move it goes on without a second one; what names the former database is refused."""
-    operator, rows = house, sql(house, ROWS)
-    backup = backed_up(operator)
+    operator, rows, backup = house, sql(house, ROWS), oldest(house)
     sql(operator, "truncate public.bookings cascade")
     planned = operator.types("restore", f"--point=backup:{backup}", "--dry-run")
     assert "Keeps    the present database postgres as it is, for it cannot be renamed" in plan_of(planned)
@@ -156,7 +162,7 @@ def test_the_api_moves_to_a_new_database_and_everything_after_looks_there(house:
 
 def test_a_backup_without_cloudflare_goes_by_the_note(house: Operator) -> None:
     """Where Hyperdrive cannot be asked, what the databases say of each other keeps the former from being taken."""
-    operator, backup = house, house.types("backup.list").document["backups"][0]["id"]
+    operator, backup = house, oldest(house)
     assert operator.consents("restore", f"--point=backup:{backup}").code == 0
     (fresh,) = databases(operator)
     operator.control.fault(Fault(provider="cloudflare", method="GET", path=MOVE, do=Do(status=403), times=None))
@@ -171,3 +177,4 @@ def test_a_backup_without_cloudflare_goes_by_the_note(house: Operator) -> None:
     assert (again.code, again.document["plan"]["facts"]["reached"]["moves_from"]) == (0, None), again.text
     assert moved(operator, fresh).consents("restore.finish").code == 0
     assert (databases(operator), health(operator)) == ([fresh], 200)
+    assert " in the place of postgres since " in sql(operator, NOTED)  # the next restore did not forget it

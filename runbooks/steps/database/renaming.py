@@ -25,6 +25,8 @@ BESIDE: Final = "template1"
 LOADED: Final = "ems-ops: loaded whole from backup "
 FORMER: Final = "ems-ops: former database, kept by run "
 NOTE: Final = re.compile(rf"{FORMER}(?P<run>\S+) when backup (?P<backup>\S+) took its place at (?P<at>\S+)")
+PLACE: Final = re.compile(r" in the place of (?P<former>.+) since (?P<at>\S+) by run (?P<run>\S+)$")
+"""What a loaded database says besides where it took another one's place under a name of its own (`replaced`)."""
 
 DATABASES: Final = """
 select datname, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
@@ -105,21 +107,13 @@ def switch(places: Places, *, name: str) -> Step:
         with places.beside.reading() as session:
             found = notes(session)
         seen: dict[str, Json] = {"databases": {key: found[key] for key in found if found[key].startswith("ems-ops")}}
-        if found.get(places.current) == LOADED + places.backup and places.former in found:
+        if found.get(places.current, "").startswith(LOADED + places.backup) and places.former in found:
             return Yes(seen)
         return No(seen, f"{places.current} is not backup {places.backup}: {found.get(places.current) or 'no note'}")
 
-    def act(sight: Sight) -> Json:
-        with places.beside.reading() as session:
-            then = session.rows(SETTINGS, (places.current,)), session.rows(GRANTS, (places.current,))
-            at = session.value("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
-        left_out = _dress(places, *then)
-        note = f"{FORMER}{sight.run} when backup {places.backup} took its place at {at}"
-        _rename(places, [(places.current, places.former), (places.fresh, places.current)], note=(places.former, note))
-        return {"former": places.former, "left_out": list(left_out)}
-
-    def undo(_sight: Sight) -> Json:
-        _rename(places, [(places.current, places.fresh), (places.former, places.current)], note=(places.current, None))
+    def undo(sight: Sight) -> Json:
+        told = {places.fresh: LOADED + places.backup, places.current: _noted_before(sight, places.current)}
+        _rename(places, [(places.current, places.fresh), (places.former, places.current)], notes=told)
         return {"back": places.current}
 
     return Step(
@@ -127,7 +121,7 @@ def switch(places: Places, *, name: str) -> Step:
         title=f"put it in the place of {places.current}, which stays as {places.former}",
         effect=Effect.WRITE,
         holds=holds,
-        act=act,
+        act=lambda sight: _exchange(places, sight.run),
         undo=undo,
         expect=0.3,
         deadline=120.0,
@@ -165,8 +159,34 @@ def drop_former(postgres: Postgres, database: str, *, what: str, name: str) -> S
     )
 
 
-def _rename(places: Places, pairs: list[tuple[str, str]], *, note: tuple[str, str | None]) -> None:
-    """Cut everybody off and rename, all at once or not at all; the note says who was former."""
+def _exchange(places: Places, run: str) -> Json:
+    """Dress the loaded database as the present one is, and rename both; return what could not be given to it."""
+    with places.beside.reading() as session:
+        then = session.rows(SETTINGS, (places.current,)), session.rows(GRANTS, (places.current,))
+        at = session.value("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        loaded = _loaded(places, notes(session))
+    left_out = _dress(places, *then)
+    note = f"{FORMER}{run} when backup {places.backup} took its place at {at}"
+    told = {places.former: note, places.current: loaded}
+    _rename(places, [(places.current, places.former), (places.fresh, places.current)], notes=told)
+    return {"former": places.former, "left_out": list(left_out)}
+
+
+def _loaded(places: Places, found: dict[str, str]) -> str | None:
+    """Return the note for the database that comes; with the place of another, where the present one has that."""
+    place = PLACE.search(found.get(places.current, ""))
+    return f"{LOADED}{places.backup}{place[0] if place else ''}"
+
+
+def _noted_before(sight: Sight, database: str) -> str | None:
+    """Return the note that a database had before the switch, None where it had none of ours."""
+    before = sight.before.get("databases")
+    was = before.get(database) if isinstance(before, dict) else None
+    return str(was) if was else None
+
+
+def _rename(places: Places, pairs: list[tuple[str, str]], *, notes: dict[str, str | None]) -> None:
+    """Cut everybody off and rename, all at once or not at all; the notes say who was former."""
     with places.beside.writing(SWITCH) as session:
         names = [name for pair in pairs for name in pair]
         session.rows(
@@ -176,8 +196,8 @@ def _rename(places: Places, pairs: list[tuple[str, str]], *, note: tuple[str, st
         )
         for old, new in pairs:
             session.run(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
-        database, text = note
-        session.run(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
+        for database, text in notes.items():
+            session.run(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
 
 
 def _dress(places: Places, settings: list[tuple[str, str, str]], grants: list[tuple[str, str]]) -> list[str]:

@@ -18,15 +18,13 @@ from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
 from runbooks.model.reconciliation import NOTE_PLACE
-from runbooks.steps.database.renaming import BESIDE, LOADED, notes
+from runbooks.steps.database.renaming import BESIDE, LOADED, PLACE, notes
 
 if TYPE_CHECKING:
     from runbooks.clients.postgres import Postgres, Session
 
 PORT: Final = 5432
-INSTEAD: Final = re.compile(
-    rf"{LOADED}(?P<backup>\S+) in the place of (?P<former>.+) since (?P<at>\S+) by run (?P<run>\S+)"
-)
+INSTEAD: Final = re.compile(rf"{LOADED}(?P<backup>\S+){PLACE.pattern}")
 PROJECT: Final = re.compile(r"(?:^|\.)(?P<ref>[a-z]{20})(?:\.|$)")
 """Supabase's reference of a project: in its host (`db.<ref>.supabase.co`), or in a pooler's user (`postgres.<ref>`)."""
 ENDING: Final = re.compile(r"_\d{8}_\d{6}$")
