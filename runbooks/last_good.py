@@ -88,6 +88,7 @@ class Search:
     check: str
     own: Own | None = None
     probes: list[Probe] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
     def look(self) -> Found:
         """Return what was found. Raises Refused where there is nothing to find, Unreachable, CheckError."""
@@ -100,7 +101,7 @@ class Search:
             archive = Archived(self.own, now, self._into, self.settings.stack.database.verify_seconds)
             if (turned := archive.turned()) is not None:
                 return self._turned(turned)
-            oldest = archive.oldest
+            oldest, self.passed_over = archive.oldest, archive.passed_over
         copies = self._copies(oldest.at if oldest else None)
         search = Bisection(len(copies), lambda place, left: self._into(copies[place], left), MOST_LOOKS)
         place, after = search.run()
@@ -159,6 +160,7 @@ class Search:
             raise self._never_held(copies)
         if not copies:
             silent, point = self._silent()
+            silent = "".join((silent, *(f" {one}." for one in self.passed_over)))
             message = (
                 f"{catalog.files.where('')}: expected an own backup to look into, there is none. The provider's "
                 f"recovery only goes back in place, and its daily backups cannot be read from here.{silent}"
@@ -272,7 +274,8 @@ class Search:
         if self.own is not None:
             what = f"{len(asked)} copies that could be asked"
         message = f"--check holds in none of the {what}: {span} UTC."
-        if whys := list(dict.fromkeys(f"{probe.into}: {probe.why}" for probe in looks if probe.why)):
+        said = (f"{probe.into}: {probe.why}" for probe in looks if probe.why)
+        if whys := list(dict.fromkeys((*self.passed_over, *said))):
             message += f" It was said: {'; '.join(whys[:3])}"
         return self._refused(message)
 

@@ -178,6 +178,7 @@ def rehearse_alone(root: Path, stack_file: Path, home: Path) -> None:
     shutil.copytree(made, home / "dumps")
     code, result, said = ended(begun(root, stack_file, "rehearsal"))
     assert (code, result["passed"]) == (0, True), said
+    assert "accepted writes lost no traffic in this drill" in said
     check_documents(result["drills"][0])
     largest = max((file for file in home.glob("dumps/**/*") if file.is_file()), key=lambda file: file.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-1] + b"x")

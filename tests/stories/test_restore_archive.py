@@ -88,6 +88,8 @@ def test_an_accident_is_taken_back_and_the_restore_as_well(house: Operator, serv
 
     again = house.consents("restore", f"--point={point}", "--strategy=archive")
     assert (again.code, value(server, ROWS), value(server, LATE_ROWS)) == (0, rows, 0), again.text
+    unbased = house.types("restore.find", "--check=select false")
+    assert "base first: it is of timeline 1, the server is on" in unbased.document["text"], unbased.text
     finished = house.consents("restore.finish")
     assert (finished.code, kept(server)) == (0, []), finished.text
     assert "the former data folder, kept by run" in finished.document["plan"]["losses"][0]

@@ -121,7 +121,11 @@ class Archived:
 
     def _bases(self) -> Sequence[Base]:
         """Return the bases that lead to the present, oldest first."""
-        self.passed_over += self.own.found.unusable
+        try:
+            self.passed_over += self.own.found.unusable
+        except Refused as error:
+            self.passed_over.append(str(error).rstrip("."))
+            return []
         found = []
         timeline = self.now.timeline or self.own.control.timeline
         for base in reversed(self.own.found.bases):
@@ -174,6 +178,7 @@ class Archived:
 
     def _told(self, trail: Trail, wal: Wal, good: int, bad: int, *, looks: int, known_bad: Base | None) -> Turned:
         how = f"base {trail.base.name}, led along its WAL to {looks} places and asked there"
+        how = "; ".join((how, *self.passed_over))
         there = spoken(trail.position(good)) if good else f"the end of base {trail.base.name}"
         if bad <= good or (bad >= trail.places and known_bad is None):
             held = Edge(trail.at(good), f"it holds at {there}, the last commit that can be reached")
