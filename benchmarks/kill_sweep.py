@@ -1,9 +1,11 @@
 """Kill every book, and the way back from it, at every moment; go on; count at the twin what happened.
 
 Moments: right before and right after every append to the journal and every other write to the ops home; before every
-HTTP call to a provider or the edge, and after it was applied but before its answer. What a statement or a file changed
-dies before it is remembered at the append that follows. `points` are the moments at which a process really died,
-`missed` those that did not come again: a poll fewer.
+HTTP call to a provider or the edge, and after it was applied but before its answer; before each statement that may
+change something, and around each commit; before a file of this machine changes, before a program starts, and while it
+works. Of what comes for each of hundreds of files, or only reads, a few (`points.chosen`). What a run has changed is
+counted where it stands; a subject that is given up is killed, and then taken back. `points` are the moments at which
+a process really died, `missed` those that did not come again: a poll fewer.
 """
 
 from __future__ import annotations

@@ -146,14 +146,15 @@ class Sweep:
 def chosen(moments: Sequence[Moment], *, only_within: bool = False) -> list[Moment]:
     """Return the moments to die at: every one but a few that are no others.
 
-    Of those that come for each of hundreds of files, three; of a call that only reads, the one before it, for what
-    comes next has one of its own. With `only_within` those at which something may be half done.
+    Of those that come for each of hundreds of files, three; of calls that only read, the one before the first of a
+    kind, for what was changed before and what comes next have moments of their own. With `only_within` those at which
+    something may be half done.
     """
     last = {moment.label: moment.time for moment in moments}
     return [
         moment
         for moment in moments
-        if not _reads(moment.label)
+        if not _only_reads(moment)
         and (not only_within or WITHIN.match(moment.label))
         and (
             not moment.label.startswith(OFTEN)
@@ -163,6 +164,7 @@ def chosen(moments: Sequence[Moment], *, only_within: bool = False) -> list[Mome
     ]
 
 
-def _reads(label: str) -> bool:
-    words = label.split()
-    return words[0] == AFTER and words[2:3] == ["GET"]
+def _only_reads(moment: Moment) -> bool:
+    """Tell whether it lies between two others with nothing but a read between them."""
+    words = moment.label.split()
+    return words[2:3] == ["GET"] and (words[0] == AFTER or moment.time > 1)
