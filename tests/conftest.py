@@ -18,6 +18,11 @@ FOREIGN = ("AWS_", "CLOUDFLARE_", "SUPABASE_", "PG", "PULUMI_", "EMS_")
 """Variables that would let a test reach something real. The twin's cache (EMS_OPS_CACHE) stays: it is ours."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the stories: they take longest, and whoever is done with them has enough left to do."""
+    items.sort(key=lambda item: "stories" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _signals_are_heard() -> None:
     """Listen to Ctrl-C and hangups again where the tests run in the background or under nohup, which ignore them."""

@@ -52,6 +52,8 @@ update public.riders set user_id = null, first_name = 'erased', last_name = 'era
  email = 'erased-' || id || '@invalid', active = false where id = 1;
 """
 """Since then a row was written, somebody signed in anew, the mails have left, and a rider was erased."""
+JOBS_REST: Final = "update cron.job set active = false"
+"""The table belongs to no extension, as pg_cron's does: a job that a restore holds would count as written since."""
 HELD: Final = "update waits.mails set state = 'held' where id < 3"
 MAILS: Final = {
     "name": "mails",

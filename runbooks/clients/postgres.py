@@ -17,7 +17,7 @@ from psycopg import conninfo, sql
 from runbooks.model.errors import CheckError, NotThere, Refused, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from runbooks.model.reconciliation import Write
 
@@ -215,12 +215,6 @@ class Session:
         with _explained(self.where), self.connection.cursor() as cursor, cursor.copy(statement) as copy:
             for chunk in copy:
                 yield bytes(chunk)
-
-    def fill(self, statement: bytes, pieces: Iterable[bytes]) -> None:
-        """Run a `copy … from stdin` with what is given. Raises as `rows` does; what the pieces raise ends it too."""
-        with _explained(self.where), self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for piece in pieces:
-                copy.write(piece)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runbooks.clients import child
-from runbooks.clients.scratch.folder import private_folder
-from runbooks.model.errors import ActError, CheckError, Refused, Unreachable
+from runbooks.model.errors import ActError, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +31,6 @@ LONGEST: Final = 3600.0  # seconds for one program
 LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
 JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
 LOADERS: Final = 4  # tables and indexes that are loaded at the same time: nobody else is served meanwhile
-MARK: Final = "the rows of {}\n"
-COPY: Final = re.compile(rb"\n--\n\n(COPY (?:(?!\n--\n\n).)* FROM stdin;)\nthe rows of (\d+)\n", re.DOTALL)
-ENCODING: Final = re.compile(rb"^SET client_encoding = '(\w+)';$", re.MULTILINE)
 NOT_THERE: Final = re.compile("could not connect|connection to server|server closed the connection|Connection refused")
 
 
@@ -155,29 +151,6 @@ class Programs:
                 message = f"{dump}: expected a dump, pg_restore cannot read it: {child.tail(stderr)}"
                 raise ActError(message)
         return tuple(line for line in lines if line and not line.startswith(";"))
-
-    def copies(self, dump: Path, entries: Path) -> tuple[str, dict[str, bytes]]:
-        """Return the dump's encoding, and what takes the rows of each table that the list `entries` names, by its id.
-
-        pg_restore says it of a folder that has the dump's own contents and, in the place of rows, marks of ours.
-        Raises ActError when the dump cannot be read.
-        """
-        ids = [line.partition(";")[0] for line in entries.read_text("utf-8").splitlines()]
-        with private_folder() as folder:
-            shutil.copy(dump / "toc.dat", folder)
-            for one in ids:
-                (folder / f"{one}.dat").write_text(MARK.format(one))
-            words = [str(self.find("pg_restore")), "--data-only", f"--use-list={entries}", "--file=-", str(folder)]
-            try:
-                said = child.printed(words, folder=self.folder, environment=self._environment(), seconds=LONGEST)
-            except CheckError as error:
-                message = f"{dump}: expected a dump, pg_restore cannot read it: {error}"
-                raise ActError(message) from None
-        encoding, found = ENCODING.search(said), {one[2].decode(): one[1] for one in COPY.finditer(said)}
-        if encoding is None or len(found) != len(ids):
-            message = f"{dump}: expected its encoding and {len(ids)} tables with rows, pg_restore named {len(found)}"
-            raise ActError(message)
-        return encoding[1].decode(), found
 
     def _run(
         self,

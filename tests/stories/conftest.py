@@ -74,6 +74,14 @@ class Operator:
         return [call for call in seen if call.method == method and call.path.endswith(ending) and call.effect]
 
 
+@pytest.fixture(autouse=True, scope="package")
+def _commands_are_not_traced() -> Iterator[None]:
+    """Let what stories start run at its own speed: a tracer would take half as long again."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start a twin with two proven releases, shared by all stories that bring their own stack file and ops home."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from benchmarks.sweeping.product import JOBS_REST
 from runbooks.clients import twin
 from tests.stories.conftest import Operator, Said
 from tests.stories.test_restore import a_second_passes, health, sql
@@ -27,8 +28,6 @@ MAKE = """
 insert into public.horses (name, sex, birth_date)
  select 'Found ' || n, 'mare', '2015-01-01' from generate_series(1, 3) n
 """
-REST = "update cron.job set active = false"
-"""The place's table of jobs belongs to no extension, as pg_cron's does: a job that is held would count as written."""
 GONE = "delete from public.horses where name like 'Found %'"
 
 
@@ -39,7 +38,7 @@ def operator(place: Place, root: Path) -> Iterator[Operator]:
     point = place.direct()
     control = twin.control(place.stage.addresses.cloudflare)
     operator = Operator(root, point.stack_file, place.stage.addresses, dict(os.environ), control)
-    sql(operator, REST)
+    sql(operator, JOBS_REST)
     yield operator
     control.transport.close()
     place.rest()

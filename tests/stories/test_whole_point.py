@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.sweeping.product import JOBS_REST
 from runbooks.clients import twin
 from tests.stories.conftest import Operator
 from tests.stories.test_restore import a_second_passes, health, sql
@@ -30,7 +31,9 @@ def operator(place: Place, root: Path) -> Iterator[Operator]:
     place.rest()
     point = place.direct(RELEASE="whole point")
     control = twin.control(place.stage.addresses.cloudflare)
-    yield Operator(root, point.stack_file, place.stage.addresses, dict(os.environ), control)
+    operator = Operator(root, point.stack_file, place.stage.addresses, dict(os.environ), control)
+    sql(operator, JOBS_REST)
+    yield operator
     control.transport.close()
     place.rest()
 

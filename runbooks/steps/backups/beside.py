@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from runbooks.clients.postgres import sql
-from runbooks.clients.postgres_programs import LOADERS, Programs
+from runbooks.clients.postgres_programs import Programs
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo
 from runbooks.model.reconciliation import LOAD_BACKUP
@@ -179,7 +179,7 @@ def _compared(beside: Beside, checks: tuple[Check, ...], sight: Sight) -> tuple[
     """Return what is not as it was backed up, and what was seen."""
     database = beside.target if _is_there(beside.target) else beside.programs.database  # else it was switched
     expected = contents_of(beside.place)
-    got = read_manifest(database, form=expected.form, jobs=LOADERS, report=sight.report)
+    got = read_manifest(database, form=expected.form, report=sight.report)
     with database.reading() as session:
         become = {name for (name,) in session.rows(BECOME)}
         made = {name for (name,) in session.rows("select extname from pg_extension")}

@@ -23,8 +23,7 @@ KINDS: Final = (
 )
 """The kinds of entries that pg_dump 18 writes; of two that begin alike the longer one stands first."""
 LINE: Final = re.compile(rf"\d+; \d+ \d+ (?P<kind>{'|'.join(KINDS)}) (?P<schema>\S+) (?P<name>.*?) ?(?P<owner>\S*)")
-ROWS: Final = "TABLE DATA"
-DATA: Final = (ROWS, "SEQUENCE SET", "BLOB", "BLOBS", "BLOB METADATA", "MATERIALIZED VIEW DATA")
+DATA: Final = ("TABLE DATA", "SEQUENCE SET", "BLOB", "BLOBS", "BLOB METADATA", "MATERIALIZED VIEW DATA")
 BY_SUPERUSERS: Final = (
     *("DEFAULT ACL", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "FOREIGN SERVER", "USER MAPPING", "PROCEDURAL LANGUAGE"),
     *("PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE"),
@@ -42,11 +41,6 @@ class Entry:
     schema: str
     name: str
     owner: str
-
-    @property
-    def id(self) -> str:
-        """Return its number: the file of a table's rows is named by it."""
-        return self.line.partition(";")[0]
 
 
 @dataclass(frozen=True)

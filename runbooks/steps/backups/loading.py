@@ -15,8 +15,7 @@ from runbooks.clients.scratch.folder import private_folder
 from runbooks.model.errors import CheckError
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.catalog import DUMP
-from runbooks.steps.backups.entries import DATA, ROWS, Entry, Sorted, beginnings, entries, sort
-from runbooks.steps.backups.tables.rows import Rows, analyze, load_rows
+from runbooks.steps.backups.entries import DATA, Entry, Sorted, beginnings, entries, sort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,15 +25,11 @@ if TYPE_CHECKING:
     from runbooks.clients.postgres_programs import Programs
     from runbooks.steps.backups.catalog import Extension, Manifest
 
-LONG: Final = 4 * 3600.0
 LOOK: Final = 0.5  # seconds between looks at how large the database has become
 QUICK: Final = ("synchronous_commit=off", "maintenance_work_mem=256MB")
 """Safe while nobody uses the database: the commit that ends the load waits for the disk, and so for all before it."""
 NO_TRIGGERS: Final = "session_replication_role=replica"
 """Rows come in any order: what a trigger or a foreign key would say of them was said when they were written."""
-
-XML: Final = "xmloption=content"
-"""As pg_dump writes it: a document and what is none."""
 
 BECOME: Final = "select rolname from pg_roles where pg_has_role(oid, 'set') or rolname = current_user"
 SCHEMAS: Final = "select nspname from pg_namespace"
@@ -59,7 +54,7 @@ def load(
 
     `lacking`: extensions of the backup are not whole here, so their own tables cannot be filled.
     """
-    database = replace(programs.database, statement_seconds=LONG)
+    database = replace(programs.database, statement_seconds=4 * 3600.0)
     listed = entries(programs.contents(folder / DUMP))
     with database.commanding(LOAD_BACKUP) as session:
         left_out = make_roles(session, manifest)
@@ -73,7 +68,8 @@ def load(
     with private_folder() as lists:
         for run in _runs(chosen):
             run(programs, folder / DUMP, lists, watch)
-    analyze(database)
+    with database.commanding(LOAD_BACKUP) as session:
+        session.run("analyze (skip_locked)")
     skipped = [f"{entry.kind.lower()} {entry.schema}.{entry.name} of {entry.owner}" for entry in chosen.skipped]
     return Loaded((*left_out, *skipped))
 
@@ -97,7 +93,7 @@ def left_to(extensions: Iterable[Extension], programs: Programs, folder: Path) -
 def without_configuration(chosen: Sorted) -> Sorted:
     """Skip rows of tables that the dump does not define: an extension does, where it is whole."""
     defined = {(one.kind, one.schema, one.name) for one in chosen.ours}
-    kinds = {ROWS: "TABLE", "SEQUENCE SET": "SEQUENCE"}
+    kinds = {"TABLE DATA": "TABLE", "SEQUENCE SET": "SEQUENCE"}
     theirs = tuple(
         one for one in chosen.ours if one.kind in kinds and (kinds[one.kind], one.schema, one.name) not in defined
     )
@@ -145,55 +141,24 @@ class _Run:
     chosen: Sequence[Entry]
     section: str
     theirs: bool = False
-    settings: tuple[str, ...] = QUICK
 
     def __call__(self, programs: Programs, dump: Path, lists: Path, watch: Callable[[], None]) -> None:
-        if self.chosen:
-            file = _listed(lists, self.chosen)
-            programs.restore(
-                dump, entries=file, section=self.section, as_ours=self.theirs, settings=self.settings, watch=watch
-            )
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Everything that is no definition: the rows of tables by connections of ours, the rest by pg_restore."""
-
-    chosen: Sequence[Entry]
-    settings: tuple[str, ...]
-
-    def __call__(self, programs: Programs, dump: Path, lists: Path, watch: Callable[[], None]) -> None:
-        files = {entry.id: _file(dump, entry) for entry in self.chosen}
-        of_tables = [entry for entry in self.chosen if files[entry.id]]
-        rest = [entry for entry in self.chosen if not files[entry.id]]
-        _Run(rest, "data", settings=self.settings)(programs, dump, lists, watch)
-        if not of_tables:
+        if not self.chosen:
             return
-        encoding, statements = programs.copies(dump, _listed(lists, of_tables))
-        rows = [Rows(statement, file) for one, statement in statements.items() if (file := files[one])]
-        database = replace(programs.database, statement_seconds=LONG)
-        load_rows(database, rows, (*self.settings, XML, f"client_encoding={encoding}"), watch=watch)
+        file = lists / "entries"
+        file.write_text("\n".join([*(entry.line for entry in self.chosen), ""]), "utf-8")
+        settings = (*QUICK, NO_TRIGGERS) if self.section == "data" else QUICK
+        programs.restore(dump, entries=file, section=self.section, as_ours=self.theirs, settings=settings, watch=watch)
 
 
-def _file(dump: Path, entry: Entry) -> Path | None:
-    """Return the file of a table's rows, None where it is none that we read."""
-    files = (dump / f"{entry.id}.dat{ending}" for ending in (".gz", ""))
-    return next((file for file in files if file.is_file()), None) if entry.kind == ROWS else None
-
-
-def _listed(lists: Path, chosen: Sequence[Entry]) -> Path:
-    file = lists / "entries"
-    file.write_text("\n".join([*(entry.line for entry in chosen), ""]), "utf-8")
-    return file
-
-
-def _runs(chosen: Sorted) -> Iterable[_Run | _Data]:
-    """Return the runs in order: what refers to rows, and indexes, after all rows are there."""
-    hosted = bool(chosen.theirs or chosen.skipped)
+def _runs(chosen: Sorted) -> Iterable[_Run]:
+    """Return the runs in order. Without anything of the platform it is one, which can load in parallel throughout."""
+    if not chosen.theirs and not chosen.skipped:
+        return (_Run(chosen.ours, ""),)
     return (
         _Run(chosen.theirs, "pre-data", theirs=True),
         _Run(chosen.ours, "pre-data"),
-        _Data((*chosen.theirs, *chosen.ours), (*QUICK, NO_TRIGGERS) if hosted else QUICK),
+        _Run((*chosen.theirs, *chosen.ours), "data"),
         _Run(chosen.theirs, "post-data", theirs=True),
         _Run(chosen.ours, "post-data"),
     )

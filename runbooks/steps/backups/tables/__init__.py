@@ -1,1 +1,0 @@
-"""The rows of a backup, on their way into tables."""
