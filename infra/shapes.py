@@ -14,7 +14,7 @@ RecordName = Annotated[str, Meta(pattern=rf"^(?=.{{1,253}}$)(\*\.)?({_LABEL}\.)+
 """The name of a DNS record, which may stand for all below it (`*.example.com`)."""
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 UrlPath = Annotated[str, Meta(pattern=r"^/")]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$")]
+Url = Annotated[str, Meta(pattern=r"^https?://([^\s/?#\[\]]+|\[[0-9A-Fa-f:.]+\](:\d{1,5})?)([/?#]\S*)?$")]
 Address = Annotated[str, Meta(pattern=r"^[0-9a-f.:]{2,45}$")]
 """An IP address of either family."""
 Seconds = Annotated[float, Meta(gt=0)]

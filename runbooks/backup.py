@@ -145,8 +145,8 @@ class Prune:
 
     def gather(self) -> Pruning:
         """Read what there is, what was proven last, and apply the rules."""
-        proven = proven_last(self.home)
         there = self.catalog.all()
+        proven = proven_last(self.home, [one.id for one in there])
         stays = kept([(one.id, one.at) for one in there], self.settings.stack.backups.keep,
                      proven=proven.backup if proven else None)  # fmt: skip
         goes = [Doomed(one.id, one.bytes, f"of {one.at:%Y-%m-%d %H:%M} UTC, {one.bytes / 1e6:.1f} MB")

@@ -31,7 +31,12 @@ LONGEST: Final = 3600.0  # seconds for one program
 LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
 JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
 LOADERS: Final = 4  # tables and indexes that are loaded at the same time: nobody else is served meanwhile
-NOT_THERE: Final = re.compile("could not connect|connection to server|server closed the connection|Connection refused")
+LATER: Final = re.compile(
+    "could not connect|connection to server|server closed the connection|Connection refused"
+    "|could not obtain lock|due to lock timeout"
+)
+"""What a program says where the same may go well in a moment: the server does not answer, a table is being changed."""
+LOCK_WITHIN: Final = 30  # seconds that a dump waits for somebody who changes a table
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Programs:
             "--format=directory",
             f"--jobs={JOBS}",
             "--compress=gzip:1",
+            f"--lock-wait-timeout={LOCK_WITHIN}s",
             "--no-password",
             "--no-sync",
         ]
@@ -176,7 +182,7 @@ class Programs:
             if code:
                 said = _without_rows(child.tail(stderr))
                 message = f"Database {self.database.where}: {what} by {name} failed (exit {code}): {said}"
-                raise (Unreachable if NOT_THERE.search(said) else ActError)(message)
+                raise (Unreachable if LATER.search(said) else ActError)(message)
 
     def _environment(self) -> dict[str, str]:
         """Return what a program sees: nothing of the operator's own PostgreSQL settings."""

@@ -32,7 +32,7 @@ def listed(console: Console, *, check: bool) -> Exit:
     now, told = console.clock(), console.settings.stack.backups
     catalog = open_catalog(console.settings)
     own, proven = catalog.all(), proofs(console.runner.home)
-    last = proven_last(console.runner.home)
+    last = proven_last(console.runner.home, [one.id for one in own])
     stays = kept([(one.id, one.at) for one in own], told.keep, proven=last.backup if last else None)
     provider, unasked = _of_provider(console)
     gaps = days_without([one.at for one in own], now=now, days=told.keep.daily)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from ruamel.yaml import YAML
@@ -19,6 +19,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
+from runbooks.model.database_url import is_database_url, passwords_in
 from runbooks.model.errors import Refused
 from runbooks.model.object_store import ObjectStore, below, object_store
 
@@ -50,6 +51,8 @@ VARIABLES: Final = {
 }
 """The secrets, which only the environment holds, and what each one is."""
 
+
+DATABASE_URL: Final = "EMS_DATABASE_URL"
 
 STEP: Final = re.compile(r"[^.\[\]]+")
 """A key or a place within a path of the typed reader: `api.smoke[1].path`."""
@@ -115,6 +118,9 @@ class Settings:
         if not value:
             message = f"{variable} is not set. Expected in the environment: {VARIABLES[variable]}."
             raise Refused(message, next_command=f"export {variable}=…")
+        if variable == DATABASE_URL and not is_database_url(value):
+            message = f"{variable}: expected {VARIABLES[variable]}, got something else."
+            raise Refused(message, next_command=f"export {variable}=…")
         return value
 
     def worker_secrets(self) -> dict[str, str]:
@@ -125,9 +131,7 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value that must never be printed or written, a database URL's password included."""
         values = [value for name, value in self.environment.items() if is_secret(name) and value]
-        url = self.environment.get("EMS_DATABASE_URL", "")
-        password = urlsplit(url).password if url else None
-        return (*values, *([password, unquote(password)] if password else []))
+        return (*values, *passwords_in(self.environment.get(DATABASE_URL, "")))
 
 
 def is_secret(variable: str) -> bool:

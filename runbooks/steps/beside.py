@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.shapes import against_pin, declared
 from runbooks.clients.zone.resolver import Resolver
+from runbooks.model.database_url import is_database_url
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.edge import smoke_passes
 from runbooks.steps.cloudflare.names import names_stand
@@ -55,7 +56,7 @@ class Beside:
         """Raise Refused where the program would undo what a rollback or a restore did: pinned records, a database."""
         url, hyperdrive = self.settings.environment.get("EMS_DATABASE_URL", ""), self.settings.stack.database.hyperdrive
         origin = next((one.origin for one in self.cloudflare.hyperdrives() if one.name == hyperdrive), None)
-        if url and origin is not None and left_by_restore(url, origin):
+        if is_database_url(url) and origin is not None and left_by_restore(url, origin):
             message = (
                 f"Hyperdrive {hyperdrive} goes to {origin}, where a restore has moved the API; EMS_DATABASE_URL names "
                 "the database from before: the program would send the API back to it. Nothing was done."

@@ -15,6 +15,7 @@ from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import FETCHED, contents_of, fetch
 from runbooks.steps.backups.loading import BECOME, left_to, load
 from runbooks.steps.backups.proving import TOLD, check_faults, sorted_out
+from runbooks.steps.database.dress import create_like, dress, locale_of
 from runbooks.steps.database.proof.comparing import compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
 from runbooks.steps.database.proof.reading import read_manifest
@@ -114,8 +115,9 @@ def load_beside(beside: Beside, *, name: str) -> Step:
         programs = Programs(beside.target, beside.programs.folder, beside.programs.environment)
         loaded = load(programs, beside.place, beside.manifest, report=sight.report)
         with database.named(BESIDE).commanding(LOAD_BACKUP) as session:
+            bare = dress(session, beside.fresh, like=beside.current)
             session.run(sql.SQL("comment on database {} is {}").format(sql.Identifier(beside.fresh), sql.Literal(note)))
-        return {"left_out": list(loaded.left_out)}
+        return {"left_out": [*loaded.left_out, *bare]}
 
     def undo(_sight: Sight) -> Json:
         with database.named(BESIDE).commanding(LOAD_BACKUP) as session:
@@ -233,13 +235,6 @@ def _make_empty(beside: Beside) -> None:
     """Make the new database like the present one, without anything in it; what a killed try left of it goes."""
     fresh = sql.Identifier(beside.fresh)
     with beside.programs.database.named(BESIDE).commanding(LOAD_BACKUP) as session:
-        encoding, collation, kind = session.rows(
-            "select pg_encoding_to_char(encoding), datcollate, datctype from pg_database where datname = %s",
-            (beside.current,),
-        )[0]
+        locale = locale_of(session, beside.current)
         session.run(sql.SQL("drop database if exists {} with (force)").format(fresh))
-        session.run(
-            sql.SQL("create database {} template template0 encoding {} lc_collate {} lc_ctype {}").format(
-                fresh, sql.Literal(encoding), sql.Literal(collation), sql.Literal(kind)
-            )
-        )
+        session.run(create_like(beside.fresh, locale))

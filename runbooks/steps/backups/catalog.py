@@ -6,9 +6,10 @@ A backup is there once its manifest is: that is written last, and only if absent
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - msgspec reads it from the annotations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -24,6 +25,12 @@ MANIFEST: Final = "manifest.json"
 DUMP: Final = "dump"
 CONTENTS: Final = "contents.json"
 """What the database held: compared with what is loaded from the dump. Encrypted like the dump."""
+ID: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
+"""How a backup is named: by when it was begun."""
+FileName = Annotated[str, msgspec.Meta(pattern=r"^(contents\.json|dump/[A-Za-z0-9_]+(\.[A-Za-z0-9]+)*)\Z")]
+"""A file of a backup: nothing outside its folder, whoever wrote the manifest."""
+Options = Annotated[str, msgspec.Meta(pattern=r"^(no)?login (no)?inherit( bypassrls)?( createdb)?( createrole)?\Z")]
+"""What a role may do, in words of SQL: nothing else, whoever wrote the manifest."""
 HOW: Final = "x25519 hkdf-sha256 aes-256-gcm, pieces of 1 MiB"
 """How files are encrypted, where they are."""
 
@@ -39,7 +46,7 @@ class Envelope(msgspec.Struct, frozen=True):
 class StoredFile(msgspec.Struct, frozen=True):
     """One file as it lies in the store: its bytes and their SHA-256, so that no key is needed to see it whole."""
 
-    name: str
+    name: FileName
     bytes: int
     sha256: str
 
@@ -48,7 +55,7 @@ class Role(msgspec.Struct, frozen=True):
     """A role that the dump may name: its options in SQL (never a password), and the roles that it is a member of."""
 
     name: str
-    options: str
+    options: Options
     member_of: tuple[str, ...]
 
 
@@ -101,9 +108,12 @@ class Catalog:
     whole: dict[str, str] = field(default_factory=dict)
 
     def ids(self) -> list[str]:
-        """Return the ids of what lies there, oldest first, unfinished ones too. Raises Unreachable."""
+        """Return the ids of what lies there, oldest first, unfinished ones too; others' files are none of ours.
+
+        Raises Unreachable.
+        """
         try:
-            return self.files.names("")
+            return [name for name in self.files.names("") if ID.fullmatch(name)]
         except OSError as error:
             raise _unreachable(self.files, error) from None
 
@@ -112,7 +122,7 @@ class Catalog:
         return [name for name in self.ids() if not self.has(name)]
 
     def unreadable(self) -> list[str]:
-        """Return the backups whose manifest says nothing to us: damaged, or written by another version."""
+        """Return the backups whose manifest says nothing to us: damaged, another one's, or by another version."""
         return [name for name in self.ids() if self.has(name) and self._read(name) is None]
 
     def all(self) -> list[Manifest]:
@@ -165,13 +175,15 @@ class Catalog:
         return ""
 
     def _read(self, backup: str) -> Manifest | None:
+        """Return its manifest; None where it has none, or that of another backup: a copy would stand for that one."""
         try:
             content = self.files.get(f"{backup}/{MANIFEST}")
-            return msgspec.json.decode(content, type=Manifest) if content else None
+            manifest = msgspec.json.decode(content or b"null", type=Manifest | None)
         except OSError as error:
             raise _unreachable(self.files, error) from None
         except msgspec.MsgspecError:
             return None
+        return manifest if manifest is not None and manifest.id == backup else None
 
 
 def check_file(backup: str, file: StoredFile, digest: str, size: int) -> None:

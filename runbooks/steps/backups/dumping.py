@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.postgres_programs import own_version
+from runbooks.clients.postgres_programs import LOCK_WITHIN, own_version
 from runbooks.clients.stores.files import PIECE
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import ActError
+from runbooks.model.errors import ActError, Unreachable
 from runbooks.model.version import code_version
 from runbooks.steps.backups.catalog import CONTENTS, DUMP, MANIFEST, Manifest, StoredFile
 from runbooks.steps.backups.sealing import Seal, seal_for
@@ -35,6 +35,7 @@ DRAFT: Final = "draft-"
 """How the folder of a backup is named until it is stored: what lists backups passes it by."""
 STATEMENT: Final = 4 * 3600.0
 """Seconds that one look at a table may take: it reads all of it."""
+LOCKED: Final = "55P03"  # PostgreSQL's "lock not available"
 AT_ONCE: Final = 2  # files that are described at the same time
 PLAIN: Final = "plain"
 
@@ -97,7 +98,7 @@ class Dump:
         """Dump and describe what one snapshot shows, both at once: the dump compresses, the server hashes."""
         database = replace(self.programs.database, statement_seconds=STATEMENT)
         form = Form.HASH if self.major == int(own_version().partition(".")[0]) else Form.TEXT
-        with held(database) as snapshot, ThreadPoolExecutor(1) as pool:
+        with held(database, lock_within=LOCK_WITHIN) as snapshot, ThreadPoolExecutor(1) as pool:
             reading = pool.submit(read_manifest, database, snapshot=snapshot, form=form)
             with database.reading(snapshot=snapshot.id) as session:
                 needed, brought = roles(session), extensions(session)
@@ -107,7 +108,11 @@ class Dump:
                 snapshot=snapshot.id,
                 report=lambda _files, size: sight.report(size, max(size, self.expected)),
             )
-            return Found(snapshot.at, reading.result(), needed, brought)
+            contents = reading.result()
+        if held_up := [line for line in contents.unchecked if LOCKED in line]:
+            message = f"a table was being changed while the backup was made: {held_up[0]}"
+            raise Unreachable(message)
+        return Found(snapshot.at, contents, needed, brought)
 
     def _described(self, folder: Path, seal: Seal | None) -> Iterator[StoredFile]:
         """Yield every file of the dump with its digest, on disk; encrypted first where there is a seal."""

@@ -11,7 +11,7 @@ from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Ye
 from runbooks.model.errors import ActError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from runbooks.engine.record.home import Home
 
@@ -51,9 +51,10 @@ def proofs(home: Home) -> dict[str, Proof]:
     return found
 
 
-def proven_last(home: Home) -> Proof | None:
-    """Return the newest good proof of all."""
-    good = [proof for proof in proofs(home).values() if proof.good]
+def proven_last(home: Home, there: Iterable[str]) -> Proof | None:
+    """Return the newest good proof of a backup that is still there: that of another helps nobody."""
+    found = proofs(home)
+    good = [found[backup] for backup in there if backup in found and found[backup].good]
     return max(good, key=lambda proof: proof.at, default=None)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.postgres import sql
 from runbooks.clients.postgres_programs import Programs, own_extensions, own_version
 from runbooks.clients.scratch.folder import private_folder
 from runbooks.clients.scratch.postgres import Missing, scratch
@@ -20,6 +19,7 @@ from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import contents_of, fetch
 from runbooks.steps.backups.loading import left_to, load, make_roles
 from runbooks.steps.backups.proofs import Proof
+from runbooks.steps.database.dress import create_like
 from runbooks.steps.database.proof.comparing import Finding, Weight, compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
 from runbooks.steps.database.proof.reading import read_manifest
@@ -36,10 +36,17 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "proof"
 NOT_LOADED: Final = "by pg_restore failed (exit 1)"
-HERE: Final = re.compile("No space left|[Cc]annot allocate|out of (shared )?memory|Disk quota|too many")
-"""What keeps this machine from loading any backup."""
+HERE: Final = re.compile(
+    "No space left|[Cc]annot allocate|out of (shared )?memory|Disk quota|too many"
+    "|not supported (in|by) this build|requires the server to be built with"
+)
+"""What keeps this machine from loading a backup: it is full, or its PostgreSQL is built without something."""
+LACKS: Final = "does not exist"
+"""What a load says of a type or an operator that an extension would bring."""
 TOLD: Final = 40  # faults that a proof keeps word by word
 OF_A_SCHEMA: Final = (Kind.SCHEMA, Kind.OWNER, Kind.GRANT)
+OF_A_TABLE: Final = (Kind.INDEX, Kind.SEQUENCE, Kind.STATISTICS)
+"""What belongs to a table and has a name of its own: its definition says whose it is."""
 NOT_OF_A_DUMP: Final = (Kind.EXTENSION, Kind.ENCODING)
 """What this machine's own PostgreSQL may have otherwise: it says nothing about the backup."""
 
@@ -74,6 +81,10 @@ class Proving:
             except ActError as error:
                 if NOT_LOADED not in str(error) or HERE.search(str(error)):
                     raise
+                if self.missing and LACKS in str(error):
+                    lacks = ", ".join(one.name for one in self.missing)
+                    message = f"Nothing is proven: this machine's PostgreSQL has not got extension {lacks}; {error}"
+                    raise ActError(message) from None
                 return self._told(sight, began, [f"it cannot be loaded: {error}"], [], rows=0)
 
     def _restored(self, sight: Sight, began: float, folder: Path, contents: proof.Manifest) -> Proof:
@@ -104,20 +115,13 @@ class Proving:
 
     def _made(self, server: Postgres, contents: proof.Manifest) -> Postgres:
         """Make an empty database with the roles of the one that was backed up, its collation where there is one."""
-        encoding = contents.objects.get(Kind.ENCODING, {})
-        name = sql.Identifier(DATABASE)
+        locale = contents.objects.get(Kind.ENCODING, {})
         with server.commanding(LOAD_BACKUP) as session:
             make_roles(session, self.manifest)
-            plain = sql.SQL("create database {} template template0 encoding {}").format(
-                name, sql.Literal(encoding.get("encoding", "UTF8"))
-            )
-            locale = sql.SQL(" lc_collate {} lc_ctype {}").format(
-                sql.Literal(encoding.get("collation", "C")), sql.Literal(encoding.get("character types", "C"))
-            )
             try:
-                session.run(plain + locale)
+                session.run(create_like(DATABASE, locale))
             except CheckError:
-                session.run(plain)
+                session.run(create_like(DATABASE, {"encoding": locale.get("encoding", "UTF8")}))
         return server.named(DATABASE)
 
     def _told(self, sight: Sight, began: float, bad: list[str], unsaid: list[str], *, rows: int) -> Proof:
@@ -210,10 +214,12 @@ def sorted_out(
     Of what `became_ours` (`table auth.users`), owner and grants are others. `not_made` are schemas of extensions
     that could not be made.
     """
-    outside = tuple(name.replace('"', "") for name in left_out)
+    outside = _of_tables(left_out)
+    theirs = {finding.where for finding in findings if finding.what in OF_A_TABLE and outside(finding.expected)}
     bad, unsaid = [], []
     for finding in findings:
-        absent = any(name in finding.where.replace('"', "") for name in outside)
+        named = f" {finding.where.partition(' to ')[0]}"
+        absent = outside(finding.where) or any(named.endswith(f" {one}") for one in theirs)
         absent |= finding.what in (Kind.OWNER, Kind.GRANT) and finding.where.partition(" to ")[0] in became_ours
         absent |= finding.where.partition(" to ")[0].removeprefix("schema ") in not_made and finding.what in OF_A_SCHEMA
         brought = finding.what is Kind.COMMENT and finding.where.startswith("extension ")
@@ -223,6 +229,15 @@ def sorted_out(
         elif finding.weight is not Weight.NOTE:
             unsaid.append(str(finding))
     return bad, unsaid
+
+
+def _of_tables(quoted: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return what tells whether a text is about one of these tables (`"public"."log"`, never `public.logins`)."""
+    if not quoted:
+        return lambda _text: False
+    words = (re.sub(r'"([a-z_][a-z0-9_]*)"', r'(?:\1|"\1")', re.escape(name)) for name in quoted)
+    pattern = re.compile(rf'(?<![\w$".])(?:{"|".join(words)})(?![\w$"])')
+    return lambda text: pattern.search(text) is not None
 
 
 def check_faults(database: Postgres, checks: tuple[Check, ...]) -> list[str]:

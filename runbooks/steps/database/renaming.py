@@ -7,6 +7,7 @@ what happened.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ import msgspec
 
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import ActRefused, CheckError
+from runbooks.model.errors import ActRefused, Refused
 from runbooks.model.reconciliation import DROP_FORMER, SWITCH
 
 if TYPE_CHECKING:
@@ -40,16 +41,9 @@ select (select rolsuper or (rolcreatedb and pg_has_role(d.datdba, 'usage')) from
            and not (select rolsuper from pg_roles where rolname = current_user))
   from pg_database d where d.datname = current_database()
 """
-SETTINGS: Final = """
-select coalesce(r.rolname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
-  from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole,
-       unnest(s.setconfig) c
- where d.datname = %s order by 1, 2
-"""
-GRANTS: Final = """
-select case when x.grantee = 0 then '' else pg_get_userbyid(x.grantee) end, x.privilege_type
-  from pg_database d, aclexplode(d.datacl) x where d.datname = %s and x.grantee <> d.datdba order by 1, 2
-"""
+
+
+PREPARED: Final = "select gid from pg_prepared_xacts where database = current_database() order by prepared, gid"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -79,6 +73,18 @@ def why_not_renamed(session: Session) -> str:
     if not may:
         return "our role neither owns the database nor may create one"
     return f"sessions of superusers are in it, which our role cannot end: {sessions}" if sessions else ""
+
+
+def refuse_prepared(session: Session) -> None:
+    """Raise Refused where a transaction is prepared in the present database: until it ends, nobody can rename that."""
+    if found := [str(gid) for (gid,) in session.rows(PREPARED)]:
+        message = (
+            f"Database {session.where}: transactions are prepared in it and neither committed nor rolled back: "
+            f"{', '.join(found)}. Until then it cannot be renamed. Nothing was begun. An owner ends each, by commit "
+            "or by rollback, as its application would."
+        )
+        ending = sql.SQL("rollback prepared {}").format(sql.Literal(found[0])).as_string(None)
+        raise Refused(message, next_command=f'psql "$EMS_DATABASE_URL" -c {shlex.quote(ending)}')
 
 
 @dataclass(frozen=True)
@@ -160,16 +166,14 @@ def drop_former(postgres: Postgres, database: str, *, what: str, name: str) -> S
 
 
 def _exchange(places: Places, run: str) -> Json:
-    """Dress the loaded database as the present one is, and rename both; return what could not be given to it."""
+    """Rename both."""
     with places.beside.reading() as session:
-        then = session.rows(SETTINGS, (places.current,)), session.rows(GRANTS, (places.current,))
         at = session.value("select to_char(now() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
         loaded = _loaded(places, notes(session))
-    left_out = _dress(places, *then)
     note = f"{FORMER}{run} when backup {places.backup} took its place at {at}"
     told = {places.former: note, places.current: loaded}
     _rename(places, [(places.current, places.former), (places.fresh, places.current)], notes=told)
-    return {"former": places.former, "left_out": list(left_out)}
+    return {"former": places.former}
 
 
 def _loaded(places: Places, found: dict[str, str]) -> str | None:
@@ -198,27 +202,3 @@ def _rename(places: Places, pairs: list[tuple[str, str]], *, notes: dict[str, st
             session.run(sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new)))
         for database, text in notes.items():
             session.run(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
-
-
-def _dress(places: Places, settings: list[tuple[str, str, str]], grants: list[tuple[str, str]]) -> list[str]:
-    """Give the loaded database the settings and grants of the present one, which no dump carries.
-
-    Return what our role may not give.
-    """
-    database, failed = sql.Identifier(places.fresh), []
-    commands = []
-    for role, key, value in settings:
-        whose = sql.SQL("role {} in database {}").format(sql.Identifier(role), database) if role else None
-        whose = whose or sql.SQL("database {}").format(database)
-        commands.append(sql.SQL("alter {} set {} to {}").format(whose, sql.Identifier(key), sql.Literal(value)))
-    for grantee, privilege in grants:
-        to = sql.Identifier(grantee) if grantee else sql.SQL("public")
-        what = sql.SQL(privilege)  # one of the server's own words
-        commands.append(sql.SQL("grant {} on database {} to {}").format(what, database, to))
-    with places.beside.commanding(SWITCH) as session:
-        for command in commands:
-            try:
-                session.run(command)
-            except CheckError as error:
-                failed.append(f"{command.as_string(None)}: {error}")
-    return failed

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from runbooks.clients.cloudflare import Origin
 from runbooks.model.account import Difference, Kind
+from runbooks.model.database_url import is_database_url
 from runbooks.steps.database.replaced import left_by_restore, origin_of, set_to
 from runbooks.steps.drift.difference import AGAIN, differs
 
@@ -82,7 +83,7 @@ def _hyperdrive(account: Account, stack: Stack, database: str, known: set[str]) 
 
 def _origin(database: str) -> dict[str, Any]:
     """Return where the address of the database leads, without its password; nothing where there is no address."""
-    parts = urlsplit(database)
+    parts = urlsplit(database if is_database_url(database) else "")
     if not parts.hostname:
         return {}
     return {

@@ -21,7 +21,7 @@ from runbooks.steps.backups.room import fetched, refuse_without_room, refuse_wit
 from runbooks.steps.backups.sealing import opened
 from runbooks.steps.cloudflare.hyperdrive import Moving, find, move_connection
 from runbooks.steps.database.present import NAMED, Present
-from runbooks.steps.database.renaming import Places, switch, why_not_renamed
+from runbooks.steps.database.renaming import Places, refuse_prepared, switch, why_not_renamed
 from runbooks.steps.database.replaced import beside_name, note_place, origin_of, set_to
 from runbooks.steps.recovery.strategy import Around, ByDump, Reached
 
@@ -98,6 +98,8 @@ class Dump:
             room = refuse_without_server_room(session, manifest, self.free, next_command=finish)
             current = str(session.value("select current_database()"))
             stays = why_not_renamed(session)
+            if not stays:
+                refuse_prepared(session)
         ending = f"{self.now:%Y%m%d_%H%M%S}"
         fresh = beside_name(current, ending)
         final = origin_of(self.programs.database.url, fresh if stays else current)

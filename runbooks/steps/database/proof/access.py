@@ -97,8 +97,10 @@ select concat_ws(' ', split_part(x, '=', 1), 'for', case when s.setrole = 0 then
 """
 
 ENCODING: Final = """
-select w.name, w.value, null::text[] from pg_database b, lateral (values
+select w.name, w.value, null::text[] from pg_database b, lateral to_jsonb(b) r, lateral (values
          ('encoding', pg_encoding_to_char(b.encoding)), ('collation', b.datcollate), ('character types', b.datctype),
+         ('provider', case r->>'datlocprovider' when 'i' then 'icu' when 'b' then 'builtin' else 'libc' end),
+         ('locale', coalesce(r->>'datlocale', r->>'daticulocale')), ('rules', r->>'daticurules'),
          ('collation version', b.datcollversion)) w(name, value)
  where b.datname = current_database() and w.value is not null
 """

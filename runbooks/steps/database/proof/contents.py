@@ -30,9 +30,10 @@ PINNED: Final = (
     " set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),"
     " set_config('xmloption', 'content', true), set_config('search_path', 'pg_catalog', true),"
     " set_config('idle_in_transaction_session_timeout', '0', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true)"
+    " set_config('max_parallel_workers_per_gather', '0', true), set_config('lock_timeout', '30s', true)"
 )
-"""What the text of a value depends on; and no parallel query, since we are several already."""
+"""What the text of a value depends on; no parallel query, since we are several already; no long wait for who changes a
+table."""
 
 TABLES: Final = """
 select c.oid, format('%I.%I', n.nspname, c.relname), c.relkind, m.amname = 'heap', pg_relation_size(c.oid),
