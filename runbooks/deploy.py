@@ -34,7 +34,7 @@ from runbooks.steps.cloudflare.workers import SHORT, given, released_by, route_t
 from runbooks.steps.drift.doubles import see_doubles
 from runbooks.steps.pins import pin_release, read_pins
 from runbooks.steps.program import WAY_BACK, apply_program, preview_program
-from runbooks.steps.releases import quarantine, read_releases, record_verified
+from runbooks.steps.releases import quarantine, read_releases
 from runbooks.steps.standing import refuse_quarantined, standing
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Deploy:
             self.beside.records_before(),
             *way,
             see_doubles(account, stack, after="apply", name="doubles"),
-            record_verified(self.home, "api", version=self.released(facts), proofs=proofs, clock=self.clock),
+            self.beside.recorded(self.released(facts), proofs, pinned=facts.pinned is not None),
             *self.beside.records_after(back=bool(facts.live)),
         )
 

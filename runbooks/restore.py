@@ -2,6 +2,7 @@
 
 The guide's five steps: identify the point → (copy the present, so that this can itself be undone) → stop the
 application → restore the database → verify the data → restart the application. A failed proof leaves it stopped.
+While Cloudflare's API is down it is stopped at the database's door alone, where that is agreed to.
 """
 
 from __future__ import annotations
@@ -12,32 +13,32 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from whenever import Instant
 
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.timepoint import Point, Reach, distance, parse
 from runbooks.model.timepoint_refusals import Asker
 from runbooks.steps.backups.room import server_free
-from runbooks.steps.cloudflare.hyperdrive import origin_now
-from runbooks.steps.cloudflare.maintenance import release_to_restart
 from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
 from runbooks.steps.database.present import Looking, known_before
 from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import Entrance
-from runbooks.steps.database.server import answers, end_other_sessions
+from runbooks.steps.database.server import answers
 from runbooks.steps.hazards.erasures import erased_since
 from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
 from runbooks.steps.hazards.plan import Holding
 from runbooks.steps.journals import left_stopped
 from runbooks.steps.moments import moments_of
-from runbooks.steps.recovery.application import Application
+from runbooks.steps.recovery.application import StoppedAtEdge
 from runbooks.steps.recovery.archive import Archive
-from runbooks.steps.recovery.asked import Facts
+from runbooks.steps.recovery.asked import Arguments, Facts
+from runbooks.steps.recovery.door import StoppedAtDoor
 from runbooks.steps.recovery.dump import Dump
+from runbooks.steps.recovery.outage import FLAG, Typed, telling
 from runbooks.steps.recovery.pitr import Pitr
+from runbooks.steps.recovery.serving import Look, origin_of_api
 from runbooks.steps.recovery.strategy import Around, Strategy, choose
-from runbooks.steps.recovery.whole import fits_whole, whole_at
+from runbooks.steps.recovery.whole import fits_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,16 +51,9 @@ if TYPE_CHECKING:
     from runbooks.model.settings import Settings
     from runbooks.steps.backups.catalog import Catalog
 
+__all__ = ["NAME", "Arguments", "Facts", "book"]
+
 NAME = "restore"
-
-
-class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for; `without_copy`: go on though the database can't be copied; `version`: what to restart on."""
-
-    point: str
-    strategy: str = "auto"
-    without_copy: bool = False
-    version: str = ""
 
 
 @dataclass
@@ -81,14 +75,20 @@ class Restore:
         self.looking = Looking(self.programs.database, self.settings.stack.database, self.settings.file.name)
 
     @property
-    def worker(self) -> str:
-        """Return the Worker's name."""
-        return self.settings.stack.api.name
+    def told(self) -> Cloudflare | None:
+        """Return Cloudflare, None where it is not asked."""
+        return None if self.arguments.without_cloudflare else self.cloudflare
+
+    @property
+    def typed(self) -> Typed:
+        """Return the command as it was typed."""
+        return Typed(self.settings, self.arguments)
 
     @cached_property
     def asker(self) -> Asker:
         """Return who asks for the point: a distance is counted from the first time it is looked at."""
-        command = f"invoke {NAME} --stack {shlex.quote(self.settings.argument)} --point="
+        flag = "" if self.told else f" {FLAG}"
+        command = f"invoke {NAME} --stack {shlex.quote(self.settings.argument)}{flag} --point="
         return Asker(self.clock(), self.settings.stack.contacts.time_zone, command)
 
     @cached_property
@@ -107,7 +107,7 @@ class Restore:
         database, told = self.programs.database, self.settings.stack.database
         it_answers, agreed = partial(answers, database), self.arguments.without_copy
         dump = Dump(
-            self.settings, self.home, self.cloudflare, self.programs, self.catalog, self.point, it_answers,
+            self.settings, self.home, self.told, self.programs, self.catalog, self.point, it_answers,
             self.asker.now, partial(server_free, self.supabase, told.archive, self.settings.root),
         )  # fmt: skip
         pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
@@ -124,41 +124,44 @@ class Restore:
         """Read what can be reached, what is live, and what would be lost. Raises Refused where it cannot be done."""
         retry = f'{self.asker.command}"{self.arguments.point}"'
         database, hyperdrive = self.programs.database, self.settings.stack.database.hyperdrive
-        origin, _ = origin_now(lambda: self.cloudflare, hyperdrive)
-        refuse_replaced(database, origin, hyperdrive=hyperdrive)
+        refuse_replaced(database, origin_of_api(self.told, hyperdrive), hyperdrive=hyperdrive)
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
         if present is not None and way.program:
             self.programs.find(way.program)
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
         entry = self.entrance.look(former.allowed if former else None, here=present is not None)
-        live = release_to_restart(self.cloudflare, self.worker, former.live if former else None)
-        return Facts(
+        look = Look(
+            self.home, self.settings.stack, former, database if present else None, reached.at, self.asker.now,
+            self.arguments.version, retry,
+        )  # fmt: skip
+        serving = look.by_cloudflare(self.told) if self.told else look.by_edge(self.edge)
+        facts = Facts(
             point=self.point.at,
             strategy=way.name,
             why=why,
             reached=reached,
             looked_at=self.asker.now,
-            live=live,
-            maintenance=self.cloudflare.maintenance(self.worker).id,
+            live=serving.live,
+            maintenance=serving.maintenance,
             allowed=entry.allowed,
             present=present,
             backup=f"{self.asker.now:%Y-%m-%dT%H-%M-%S}Z",
             erased=erased_since(
                 self.home, reached.at, self.settings.stack.hazards.erasures, file=self.settings.file.name
             ),
-            whole=whole_at(
-                self.home, self.cloudflare, self.settings.stack, database if present else None,
-                point=reached.at, live=live, asked=self.arguments.version, command=retry,
-            ),
+            whole=serving.whole,
             jobs=jobs_of(database) if present else Jobs(Sees.NOTHING),
             unproven=entry.unproven,
             known=known_before(former, reached.at),
-        )  # fmt: skip
+            alone=serving.alone,
+        )
+        self.application(facts).refuse_unprovable(here=present is not None, retry=self.typed.command(without=False))
+        return facts
 
     def holding(self, facts: Facts) -> Holding:
         """Return what is held back in the recovered database before anybody is let in."""
-        return Holding(self.settings.stack, facts.erased, self.home, self.cloudflare, self.clock)
+        return Holding(self.settings.stack, facts.erased, self.home, self.told, self.clock)
 
     @property
     def entrance(self) -> Entrance:
@@ -182,26 +185,27 @@ class Restore:
         return copying(self.programs, self.settings.home, facts.backup, facts.point) if given_up else ()
 
     def stopping(self, facts: Facts) -> tuple[Step, ...]:
-        """Return how the application is stopped: at the edge, at the database's door, and inside."""
+        """Return how the application is stopped, and what is kept of what it has written until then."""
         database, here = self.programs.database, facts.present is not None
         steps = list(self.application(facts).stopped(live=facts.live, maintenance=facts.maintenance, here=here))
         if facts.present is not None:
-            steps.append(end_other_sessions(database, name="end sessions"))
             if facts.present.server.commit_times and self.way(facts).copies_present:
                 steps += (keep_later_writes(self.programs, self.settings.home, facts.backup, name="keep later writes"),)
             steps += self.holding(facts).given_up(database, facts.reached.at)
         return tuple(steps)
 
-    def application(self, facts: Facts) -> Application:
+    def application(self, facts: Facts) -> StoppedAtEdge:
         """Return the application, as it is stopped and let in again."""
-        return Application(self.settings, self.cloudflare, self.edge, self.clock, self.entrance, facts.entry)
+        clients = (self.settings, self.cloudflare, self.edge, self.clock, self.entrance, facts.entry)
+        return StoppedAtDoor(*clients, facts.alone) if facts.alone else StoppedAtEdge(*clients)
 
     def around(self, facts: Facts) -> Around:
         """Return what a strategy must know of this restore."""
         here, home = facts.present is not None, self.settings.home
         back = f"the copy of the present is the way back: {way_back(home, facts.backup)}" if here else NO_WAY_BACK
         copied = facts.known.backup if facts.known else facts.backup if here else None
-        return Around(self.after_failure, back, folder_of(home, copied) if copied else None, self.holding(facts))
+        noted, still = folder_of(home, copied) if copied else None, self.application(facts).still()
+        return Around(self.after_failure, back, noted, self.holding(facts), still)
 
     def after_failure(self, sight: Sight) -> tuple[str, str]:
         """Return what to type after a proof that failed, and what serves nevertheless."""
@@ -230,10 +234,22 @@ class Restore:
             f"{facts.strategy} ({facts.why})\nKeeps    {self.way(facts).keeps(facts.reached, copied)}"
         )
 
-    def afterwards(self, facts: Facts) -> tuple[str, ...]:
-        """Return the line of the plan that says what is still to do when all is done."""
-        command = self.way(facts).afterwards(facts.reached)
-        return (f"After    {command}",) if command else ()
+    def next_command(self, facts: Facts) -> str | None:
+        """Return what is still to be typed when all is done."""
+        asks = f"invoke deploy.drift --stack {shlex.quote(self.settings.argument)}" if facts.alone else None
+        return self.way(facts).afterwards(facts.reached) or asks
+
+    def shows(self, facts: Facts) -> tuple[str, ...]:
+        """Return what else the plan says: what was and will be live, what is held back, what is to do afterwards."""
+        command = self.next_command(facts)
+        when = "once Cloudflare's API answers: " if facts.alone else ""
+        after = (f"After    {when}{command}",) if command else ()
+        return (
+            *facts.whole.lines(facts.live),
+            *self.application(facts).shows(),
+            *self.holding(facts).lines(),
+            *after,
+        )
 
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is lost, and who is not stopped."""
@@ -242,6 +258,7 @@ class Restore:
             *self.way(facts).losses(facts.reached, facts.present),
             *facts.jobs.not_held(answers=here),
             *facts.entry.losses(here=here),
+            *self.application(facts).losses(),
         )
 
 
@@ -262,12 +279,12 @@ def book(
     return Book(
         name=NAME,
         facts_type=Facts,
-        gather=it.gather,
+        gather=telling(it.gather, it.typed, cloudflare.transport, edge),
         steps=it.steps,
         summary=it.summary,
         losses=it.losses,
-        shows=lambda facts: (*facts.whole.lines(facts.live), *it.holding(facts).lines(), *it.afterwards(facts)),
-        recheck=("live", "allowed", "erased", "whole"),
+        shows=it.shows,
+        recheck=("allowed", "erased") if arguments.without_cloudflare else ("live", "allowed", "erased", "whole"),
         after_undo=lambda facts: it.application(facts).serving(facts.live, prefix="former "),
-        next_command=lambda facts: it.way(facts).afterwards(facts.reached),
+        next_command=it.next_command,
     )

@@ -105,7 +105,8 @@ class Secrets:
             steps.append(pin_release(self.settings.file, "api", version=made, reason=pinned, clock=self.clock))
         again = self.command("runs.undo")
         steps += serves(self.edge, self.settings.stack.api, version=made, clock=self.clock, next_command=again)
-        steps.append(record_verified(self.home, "api", version=made, proofs=("health", "smoke"), clock=self.clock))
+        proofs, code = ("health", "smoke"), facts.live
+        steps.append(record_verified(self.home, "api", version=made, proofs=proofs, clock=self.clock, code_of=code))
         if facts.left is not None:  # so that a further rollback finds that it is where it belongs
             steps.append(quarantine(self.home, "api", version=facts.left, to=made, clock=self.clock))
         return tuple(steps)

@@ -28,7 +28,7 @@ class Beginning:
     `release` is code to deploy, `failing` code whose checks fail, `changed` a record changed by hand. `backups` are own
     ones of the point, the older ones of the same day; `left_over` is what a killed one has left. `hazards`: since the
     point somebody was erased, and mails have left that waited then. `former` databases are kept, mails are `held`, a
-    secret has a new value in the environment (`secret`).
+    secret has a new value in the environment (`secret`). Cloudflare's API is `down`.
     """
 
     release: bool = False
@@ -40,11 +40,12 @@ class Beginning:
     former: bool = False
     held: bool = False
     secret: bool = False
+    down: bool = False
 
     def at(self, place: Place, *, direct: bool) -> Point:
         """Bring a place to it, and make a point there, whose stack file leads past the door where it is `direct`."""
         place.rest(traffic=not self.release, changed=self.changed)
-        more: dict[str, Any] = {"failing": self.failing, "through": None if direct else place.door}
+        more: dict[str, Any] = {"failing": self.failing, "through": None if direct else place.door, "down": self.down}
         if self.release or self.failing:
             more["variables"] = {"RELEASE": f"point {place.points}"}
         if self.hazards or self.held:

@@ -41,6 +41,14 @@ def _dump(place: Place) -> dict[str, Any]:
     return {"point": f"backup:{place.own_backup.name}"}
 
 
+def _alone(place: Place) -> dict[str, Any]:
+    return {**_restore(place), "without_cloudflare": True}
+
+
+def _dump_alone(place: Place) -> dict[str, Any]:
+    return {**_dump(place), "without_cloudflare": True}
+
+
 def _deploy(_place: Place) -> dict[str, Any]:
     return {"preview": False}
 
@@ -53,6 +61,8 @@ CHANGED: Final = Beginning(changed=True)
 CODE: Final = Beginning(release=True)
 OWED: Final = Beginning(hazards=True)
 BACKED_UP: Final = Beginning(backups=1, hazards=True)
+DOWN: Final = Beginning(hazards=True, down=True)
+DUMP_DOWN: Final = Beginning(backups=1, hazards=True, down=True)
 SECRET: Final = Beginning(secret=True)
 KEPT: Final = Beginning(former=True)
 
@@ -66,6 +76,8 @@ VERIFY: Final = Subject("backup.verify", "backup-verify", _nothing, Beginning(ba
 PRUNE: Final = Subject("backup.prune", "backup-prune", _nothing, Beginning(backups=3, left_over=True))
 DUMP: Final = Subject("restore by dump", "restore", _dump, BACKED_UP)
 DUMP_GIVEN_UP: Final = Subject("restore by dump, given up", "restore", _dump, BACKED_UP, given_up=True)
+ALONE: Final = Subject("restore without Cloudflare", "restore", _alone, DOWN)
+DUMP_ALONE: Final = Subject("restore by dump without Cloudflare", "restore", _dump_alone, DUMP_DOWN)
 FINISH: Final = Subject("restore.finish", "restore-finish", _nothing, KEPT)
 RELEASE: Final = Subject("restore.release", "restore-release", _nothing, Beginning(held=True))
 FOUND: Final = Subject("restore.find", FIND, _find, Beginning(backups=2))
@@ -89,6 +101,9 @@ SUBJECTS: Final = (
     DUMP,
     DUMP_GIVEN_UP,
     Subject("undo of restore by dump", "restore", _dump, BACKED_UP, undo=True),
+    ALONE,
+    DUMP_ALONE,
+    Subject("undo of restore by dump without Cloudflare", "restore", _dump_alone, DUMP_DOWN, undo=True),
     FINISH,
     RELEASE,
     FOUND,

@@ -185,7 +185,7 @@ class Transport:
             raise AnswerLost(message)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             message = f"{what}: {self.provider} asks to wait, nothing was done; {got}."
-            raise _Later(message, provider=self.provider, after=_retry_after(answer.headers))
+            raise _Later(message, provider=self.provider, after=_retry_after(answer.headers), busy=True)
         message = f"{what}: {self.provider} refused; {got}."
         raise ActRefused(message, code=said.code)
 
@@ -200,7 +200,8 @@ class Transport:
             return answer
         text = f"{what}: expected 2xx, got {answer.status} {_said(self.explain(answer.body))}."
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _Later(text, provider=self.provider, after=_retry_after(answer.headers))
+            busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+            raise _Later(text, provider=self.provider, after=_retry_after(answer.headers), busy=busy)
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             text += f" The token for {self.provider} is not valid or may not do this."
         raise CheckError(text)

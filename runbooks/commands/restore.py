@@ -31,6 +31,10 @@ if TYPE_CHECKING:
         ),
         "version": "Restart on this version of the Worker (its id, or the beginning), also where it does not fit.",
         "without_copy": "Go on although the database does not answer and its present cannot be copied.",
+        "without_cloudflare": (
+            "Do not ask Cloudflare, whose API is down: the application is not stopped there but shut out of the "
+            "database, so users get its own errors, not 503."
+        ),
     },
     auto_shortflags=False,
 )
@@ -40,6 +44,7 @@ def restore(
     point: str = "",
     strategy: str = "auto",
     without_copy: bool = False,
+    without_cloudflare: bool = False,
     version: str = "",
     stack: str = "prod",
     json: bool = False,
@@ -57,8 +62,9 @@ def restore(
     what is seen of it. A failed proof says what to do. Costs: minutes without service.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
-    arguments = {"point": point, "strategy": strategy, "without_copy": without_copy, "version": version}
-    play("restore", arguments, flags)
+    way = {"strategy": strategy, "version": version}
+    without = {"without_copy": without_copy, "without_cloudflare": without_cloudflare}
+    play("restore", {"point": point, **way, **without}, flags)
 
 
 @task(help=WRITING, auto_shortflags=False)

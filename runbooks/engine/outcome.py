@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Protocol
 
 from runbooks.engine.plan import FactsChanged
-from runbooks.model.errors import AnswerLost, AwaitsSomebody, Exit, NotSo, OpsError, Refused
+from runbooks.model.errors import AnswerLost, AwaitsSomebody, Exit, NotSo, OpsError, Outage, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +99,9 @@ class Ending:
 def ending_of(error: Exception, *, acted: bool, go_on: str, undo: str) -> Ending:
     """Return how an error ends a run in which something took effect (`acted`) or nothing did.
 
-    A lost answer and an unreachable system pause it: looking again may well go on. A failed proof after an effect is
-    `unproven`, whose way out is what the proof names, or to take back. Anything else is `failed`.
+    A lost answer and an unreachable system pause it: looking again may well go on; what does without one in an outage
+    is another command. A failed proof after an effect is `unproven`, whose way out is what the proof names, or to take
+    back. Anything else is `failed`.
     """
     if isinstance(error, FactsChanged):
         go_on = f"{go_on} --replan"
@@ -108,7 +109,7 @@ def ending_of(error: Exception, *, acted: bool, go_on: str, undo: str) -> Ending
     first = error.next_command if isinstance(error, OpsError) else None
     if isinstance(error, NotSo) and acted:
         return Ending(Status.UNPROVEN, Exit.UNPROVEN, f"{text}; to look again: {go_on}", first or undo, error)
-    text = f"{text}; first: {first}" if first else text
+    text = f"{text}; {'or' if isinstance(error, Outage) else 'first'}: {first}" if first else text
     if isinstance(error, AnswerLost | AwaitsSomebody) or (isinstance(error, OpsError) and error.retryable):
         return Ending(Status.PAUSED, Exit.PAUSED, text, go_on, error)
     refused = isinstance(error, Refused) and not acted

@@ -10,6 +10,7 @@
     │   ├── NotThere       what was asked about does not exist                        exit 1
     │   ├── AwaitsSomebody a person has not answered yet                              exit 3
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
+    │       └── Outage     of a provider that another command does without            exit 2
     └── ActError           an effect went wrong                                       exit 1
         ├── ActRefused     the provider said no: the effect did not happen
         └── AnswerLost     the effect may have happened: look before acting again
@@ -87,17 +88,30 @@ class Unreachable(CheckError):
     """No answer, or one that says "later"; nothing was changed, asking again is safe.
 
     `provider` is whose API it was, "" where it was something else: the ops home, the product itself. `after` is when
-    it wants to be asked again, in seconds from now; 0 where it does not say.
+    it wants to be asked again, in seconds from now, 0 where it does not say. With `busy` it was asked too often.
     """
 
     retryable = True
 
     def __init__(
-        self, message: str, *, next_command: str | None = None, provider: str = "", after: float = 0.0
+        self,
+        message: str,
+        *,
+        next_command: str | None = None,
+        provider: str = "",
+        after: float = 0.0,
+        busy: bool = False,
     ) -> None:
         super().__init__(message, next_command=next_command)
         self.provider = provider
         self.after = after
+        self.busy = busy
+
+
+class Outage(Unreachable):
+    """A provider's API does not answer, and `next_command` does without it; nothing was changed."""
+
+    exit = Exit.REFUSED
 
 
 class NotThere(CheckError):

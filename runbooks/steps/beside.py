@@ -74,6 +74,12 @@ class Beside:
         if found is not None and found.is_maintenance:
             refuse_while_stopped(self.home, settings.name, settings.argument, worker=worker, now=self.clock())
 
+    def recorded(self, version: Callable[[Sight], str], proofs: tuple[str, ...], *, pinned: bool) -> Step:
+        """Return the step that records the API's release as good; one that is `pinned` is not of this program."""
+        migrations = self.settings.stack.database.migrations
+        needs = migrations.needs if migrations and not pinned else ""
+        return record_verified(self.home, "api", version=version, proofs=proofs, clock=self.clock, needs=needs)
+
     def records_before(self) -> Step:
         """Return the step that keeps what the records are before anything is changed."""
         title = "keep what the records were"

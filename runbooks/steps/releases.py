@@ -5,6 +5,7 @@ One line of JSON a fact in `releases.jsonl`, only ever appended: the last lines 
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -15,7 +16,6 @@ from runbooks.steps.lines import add_line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from runbooks.engine.record.home import Home
 
@@ -35,7 +35,7 @@ class Standing(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic.
+    """One fact. `at` is RFC 3339 UTC; `to` is where a rollback sends the traffic, `needs` the migration of a version.
 
     `run` is the run that noted it, `request` the act by which it did: a line whose answer was lost is found by it.
     """
@@ -46,6 +46,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     run: str
     to: str = ""
+    needs: str = ""
     request: str = ""
     proof: dict[str, Any] = {}
 
@@ -61,6 +62,8 @@ class Releases(msgspec.Struct, frozen=True):
     """The version that the latest rollback chose, until another one is verified or the pin is taken away."""
     proofs: dict[str, dict[str, Any]] = {}
     """What was seen when a version was last verified, by proof."""
+    needs: dict[str, str] = {}
+    """Which migration a version needs, where whoever deployed it has said so."""
 
     @property
     def good(self) -> tuple[str, ...]:
@@ -77,9 +80,12 @@ def read_releases(home: Home, service: str) -> Releases:
     quarantined: dict[str, str] = {}
     rolled_back_to: str | None = None
     proofs: dict[str, dict[str, Any]] = {}
+    needs: dict[str, str] = {}
     for line in _lines(home):
         if line.service != service:
             continue
+        if line.needs:
+            needs[line.version] = line.needs
         if line.standing is Standing.VERIFIED:
             verified.pop(line.version, None)
             verified[line.version] = None
@@ -90,7 +96,14 @@ def read_releases(home: Home, service: str) -> Releases:
             rolled_back_to = line.to
         else:
             rolled_back_to = None
-    return Releases(tuple(verified), tuple(quarantined), quarantined, rolled_back_to, proofs)
+    return Releases(tuple(verified), tuple(quarantined), quarantined, rolled_back_to, proofs, needs)
+
+
+def sent_to(home: Home, service: Service, moment: datetime) -> str:
+    """Return the version that the ledger knows to have been live at a moment: verified, or rolled back to; else ""."""
+    told = [one for one in _lines(home) if one.service == service and datetime.fromisoformat(one.at) <= moment]
+    live = [one.to or one.version for one in told if one.standing is not Standing.RELEASED]
+    return live[-1] if live else ""
 
 
 def record_verified(
@@ -101,15 +114,21 @@ def record_verified(
     proofs: tuple[str, ...],
     clock: Callable[[], datetime],
     name: str = "record",
+    needs: str = "",
+    code_of: str = "",
 ) -> Step:
-    """Return the step that notes a version as verified good, with what the steps `proofs` saw as its evidence."""
+    """Return the step that notes a version as verified good, with what the steps `proofs` saw as its evidence.
+
+    It `needs` that migration, or the one of the version that it has its code from (`code_of`).
+    """
 
     def so(releases: Releases, sight: Sight) -> bool:
         return releases.verified[-1:] == (version(sight),)
 
     def line(sight: Sight) -> Line:
         proof = {step: sight.results.get(step) for step in proofs}
-        return Line(service, version(sight), Standing.VERIFIED, _now(clock), sight.run, proof=proof)
+        needed = needs or read_releases(home, service).needs.get(code_of, "")
+        return Line(service, version(sight), Standing.VERIFIED, _now(clock), sight.run, needs=needed, proof=proof)
 
     return _note(home, service, so, line, name=name, title=f"record the {service} release as verified good")
 

@@ -116,6 +116,8 @@ def test_the_api_moves_to_a_new_database_and_everything_after_looks_there(house:
     planned = operator.types("restore", f"--point=backup:{backup}", "--dry-run")
     assert "Keeps    the present database postgres as it is, for it cannot be renamed" in plan_of(planned)
     assert "2 “nightly” of supabase_admin (0 3 * * *, in postgres)" in plan_of(planned)
+    alone = operator.consents("restore", f"--point=backup:{backup}", "--without-cloudflare")
+    assert (alone.code, "So Hyperdrive's connections must move to the new one" in alone.text) == (2, True), alone.text
 
     operator.control.fault(Fault(provider="cloudflare", method="PATCH", path=MOVE, do=Do(kill=True, applied=True)))
     killed = begin(operator, "restore", f"--point=backup:{backup}", "--yes", "--reason=a story")

@@ -75,6 +75,25 @@ def smoke_faults(answer: Answer, smoke: Smoke) -> list[str]:
     return []
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What a release says of itself."""
+
+    version: str
+
+
+def users_get(edge: Edge, host: str, path: str) -> str:
+    """Say what users get at this moment, by their own way."""
+    try:
+        answer = edge.get(host, path)
+    except Unreachable as error:
+        return f"Users get no answer either: {error}"
+    try:
+        by = f" from version {msgspec.json.decode(answer.body, type=Said).version}"
+    except msgspec.MsgspecError:
+        by = ""
+    return f"Users are served as before: {host}{path} answers {answer.status}{by}."
+
+
 def any_version(_sight: Sight) -> None:
     """Accept whichever version answers: where traffic is split."""
 

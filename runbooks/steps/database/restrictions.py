@@ -97,6 +97,11 @@ class Entrance:
             seen.step("see others refused", self.told.waits.restricted),
         )
 
+    def seen(self, entry: Entry) -> Seen:
+        """Return the proof that others are shut out, of a database that answers."""
+        tries = None if entry.unproven else self.outsider
+        return Seen(self.supabase, self.operators, tries, partial(must_answer, self.database))
+
     def open(self, entry: Entry) -> tuple[Step, ...]:
         """Return the steps after which those of before get in again."""
         if entry.allowed is None:

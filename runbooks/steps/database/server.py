@@ -173,7 +173,7 @@ def end_other_sessions(database: Postgres, *, name: str) -> Step:
 
     def holds(_sight: Sight) -> Held:
         with database.reading() as session:
-            found = _others(session)
+            found = others(session)
         seen: dict[str, Json] = {"sessions": list(found)}
         if not found:
             return Yes(seen)
@@ -181,7 +181,7 @@ def end_other_sessions(database: Postgres, *, name: str) -> Step:
 
     def act(_sight: Sight) -> Json:
         with database.writing(END_SESSIONS) as session:
-            ended = _others(session)
+            ended = others(session)
             session.rows(
                 "select pg_terminate_backend(pid) from pg_stat_activity where pid = any(%s)",
                 ([int(text.split(maxsplit=1)[0]) for text in ended],),
@@ -201,7 +201,7 @@ def end_other_sessions(database: Postgres, *, name: str) -> Step:
     )
 
 
-def _others(session: Session) -> list[str]:
+def others(session: Session) -> list[str]:
     """Return the sessions of the application as `pid user "application" since`."""
     found = session.rows(OTHERS, (OURS, list(PLATFORM_ROLES), f"{PLATFORM_PREFIX}%"))
     return [f'{pid} {user} "{application}" since {since:%H:%M:%S}' for pid, user, application, since in found]

@@ -27,17 +27,20 @@ HELD: Final = "hold jobs"
 
 @dataclass(frozen=True)
 class Holding:
-    """What is held back in the recovered database. `owed` are the erasures since the point."""
+    """What is held back in the recovered database. `owed` are the erasures since the point.
+
+    `cloudflare` is None where it is not asked, not even for the API's log.
+    """
 
     stack: Stack
     owed: tuple[Erased, ...]
     home: Home
-    cloudflare: Cloudflare
+    cloudflare: Cloudflare | None
     clock: Callable[[], datetime]
 
     def given_up(self, database: Postgres, point: datetime) -> tuple[Step, ...]:
         """Return what is read of the present while it is still there and stands still."""
-        log = Telemetry(self.cloudflare, self.stack.api.name)
+        log = Telemetry(self.cloudflare, self.stack.api.name) if self.cloudflare else None
         return (list_accepted(database, log, self.home, point, clock=self.clock, name="list accepted"),)
 
     def at_once(self, database: Postgres) -> tuple[Step, ...]:

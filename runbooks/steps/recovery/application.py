@@ -1,4 +1,7 @@
-"""The application while its database is taken back: stopped from the edge inwards, and let in again outwards."""
+"""The application while its database is taken back: stopped from the edge inwards, and let in again outwards.
+
+Without Cloudflare it is stopped otherwise: `door`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from runbooks.steps.cloudflare.edge import serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped
 from runbooks.steps.cloudflare.workers import SHORT, given, route_traffic
+from runbooks.steps.database.server import end_other_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +29,7 @@ WHAT: Final = "restore"
 
 
 @dataclass(frozen=True)
-class Application:
+class StoppedAtEdge:
     """One API, and the entrance of its database; `entry` says who gets in before it is stopped, and afterwards."""
 
     settings: Settings
@@ -36,7 +40,7 @@ class Application:
     entry: Entry
 
     def stopped(self, *, live: str, maintenance: str, here: bool) -> tuple[Step, ...]:
-        """Return how it is stopped at the edge and at the database's door; `here`: the database answers."""
+        """Return how it is stopped: at the edge, at the database's door, and inside; `here`: the database answers."""
         api = self.settings.stack.api
         return (
             route_traffic(
@@ -45,7 +49,23 @@ class Application:
             ),
             edge_is_stopped(self.edge, api.host, api.health.path, version=maintenance, name="see it stopped"),
             *self.entrance.close(self.entry, here=here),
+            *([end_other_sessions(self.entrance.database, name="end sessions")] if here else []),
         )  # fmt: skip
+
+    def still(self) -> tuple[Step, ...]:
+        """Return what proves at a later moment that it is stopped: nothing, Cloudflare keeps it so."""
+        return ()
+
+    def losses(self) -> tuple[str, ...]:
+        """Return what a plan says is not stopped, beside what the database's door tells of itself."""
+        return ()
+
+    def shows(self) -> tuple[str, ...]:
+        """Return what else a plan says of how it is stopped."""
+        return ()
+
+    def refuse_unprovable(self, *, here: bool, retry: str) -> None:
+        """Raise Refused where nothing would prove that it is stopped; Cloudflare can always stop it."""
 
     def let_in(self) -> tuple[Step, ...]:
         """Return how those who could connect before may again."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from runbooks.model.errors import Refused
+from runbooks.model.timepoint import Point
 from runbooks.steps.backups.beside import Beside, find_equal, forget, have_on_this_machine, load_beside
 from runbooks.steps.backups.proofs import Proof, proofs
 from runbooks.steps.backups.room import fetched, refuse_without_room, refuse_without_server_room
@@ -23,18 +24,18 @@ from runbooks.steps.cloudflare.hyperdrive import Moving, find, move_connection
 from runbooks.steps.database.present import NAMED, Present
 from runbooks.steps.database.renaming import Places, refuse_prepared, switch, why_not_renamed
 from runbooks.steps.database.replaced import beside_name, note_place, origin_of, set_to
+from runbooks.steps.database.server import look_at
 from runbooks.steps.recovery.strategy import Around, ByDump, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from runbooks.clients.cloudflare import Cloudflare
+    from runbooks.clients.cloudflare import Cloudflare, Origin
     from runbooks.clients.postgres_programs import Programs
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Step
     from runbooks.model.settings import Settings
-    from runbooks.model.timepoint import Point
     from runbooks.steps.backups.catalog import Catalog, Manifest
 
 LISTED: Final = 5  # backups that a refusal names
@@ -44,12 +45,13 @@ LISTED: Final = 5  # backups that a refusal names
 class Dump:
     """Own backups of one stack. `answers`: does the database, now.
 
-    `free` returns the free bytes of the server's disk, or why they are not known.
+    `free` returns the free bytes of the server's disk, or why they are not known. `cloudflare` is None where it is not
+    asked: then only a database is replaced that takes its place by its name.
     """
 
     settings: Settings
     home: Home
-    cloudflare: Cloudflare
+    cloudflare: Cloudflare | None
     programs: Programs
     catalog: Callable[[], Catalog]
     point: Point
@@ -97,13 +99,12 @@ class Dump:
             finish = f"invoke restore.finish --stack {shlex.quote(self.settings.argument)} --dry-run"
             room = refuse_without_server_room(session, manifest, self.free, next_command=finish)
             current = str(session.value("select current_database()"))
-            stays = why_not_renamed(session)
+            stays, here = why_not_renamed(session), look_at(session).system_identifier
             if not stays:
                 refuse_prepared(session)
         ending = f"{self.now:%Y%m%d_%H%M%S}"
         fresh = beside_name(current, ending)
         final = origin_of(self.programs.database.url, fresh if stays else current)
-        origin = find(self.cloudflare, self.settings.stack.database.hyperdrive).origin
         proof = self.proven.get(manifest.id)
         reached = ByDump(
             at=manifest.at,
@@ -112,7 +113,7 @@ class Dump:
             fresh=fresh,
             former=None if stays else beside_name(current, f"former_{ending}"),
             origin=final,
-            moves_from=None if origin == final else origin,
+            moves_from=self._moves_from(final, manifest, stays=stays, here=here),
             proven=proof.at if proof else None,
             passed_over=passed_over,
             rows=manifest.rows,
@@ -120,6 +121,25 @@ class Dump:
         shown = f"proven {proof.at:%Y-%m-%d %H:%M} UTC" if proof else "never proven: invoke backup.verify"
         why = f"backup {manifest.id} ({shown}) is the newest whole one not after the point"
         return reached, "; ".join((why, *passed_over, room))
+
+    def _moves_from(self, final: Origin, manifest: Manifest, *, stays: str, here: str) -> Origin | None:
+        """Return where Hyperdrive's connections come from when they must move, else None.
+
+        Raises Refused where they must and Cloudflare is not asked. `here` is the server, which made the backup or not.
+        """
+        if self.cloudflare is not None:
+            origin = find(self.cloudflare, self.settings.stack.database.hyperdrive).origin
+            return None if origin == final else origin
+        other = "" if manifest.server.system_identifier == here else f"backup {manifest.id} was made of another server"
+        why = f"the present database cannot be renamed: {stays}" if stays else other
+        if not why:
+            return None
+        message = (
+            f"{why}. So Hyperdrive's connections must move to the new one, which only Cloudflare can do, and it is not "
+            "asked (--without-cloudflare). The provider's recovery needs no move."
+        )
+        again = f"invoke restore --stack {shlex.quote(self.settings.argument)} --without-cloudflare --strategy=pitr"
+        raise Refused(message, next_command=f'{again} --point="{Point(manifest.at.replace(microsecond=0), "").utc}"')
 
     def losses(self, reached: Reached, present: Present | None) -> tuple[str, ...]:
         """Compare the rows of now with those of the backup, table by table."""
@@ -160,10 +180,11 @@ class Dump:
             *around.holding.at_once(fresh),
             *around.holding.proven(fresh),
         ]
+        steps += around.still
         if reached.former is not None:
             places = Places(database, reached.current, reached.fresh, reached.former, reached.backup)
             steps.append(switch(places, name="switch over"))
-        if reached.moves_from is not None:
+        if reached.moves_from is not None and self.cloudflare is not None:
             moving = Moving(
                 self.cloudflare, stack.database.hyperdrive, reached.origin, reached.moves_from, self._password
             )

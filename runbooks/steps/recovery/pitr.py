@@ -131,6 +131,7 @@ class Pitr:
                 name="restore",
             ),
             *around.holding.at_once(self.database),
+            *around.still,
             verify(
                 self.database,
                 owed(reached.at, present),

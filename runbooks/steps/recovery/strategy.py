@@ -82,12 +82,14 @@ class Around:
 
     `after_failure` gives the command to type then, and the one that serves nevertheless; `noted` is where the present's
     definitions were noted. `holding` holds back what a recovery brings to life: each strategy says in which database.
+    `still` is what proves, where that is needed, that nobody has got in meanwhile: each strategy says when.
     """
 
     after_failure: Callable[[Sight], tuple[str, str]]
     way_back: str
     noted: Path | None
     holding: Holding
+    still: tuple[Step, ...] = ()
 
 
 class Strategy(Protocol):

@@ -41,6 +41,7 @@ class Whole(msgspec.Struct, frozen=True):
     `restart` is a version's id, `why` the reason; `needs` is the migration it must find in the recovered database, ""
     where nothing is to be found. `version` and `site` are ids of then, `records` the state of the zone's records,
     `secrets` when they had last changed (RFC 3339), `secrets_since` when they first changed after the point.
+    `remembered` says who told, where it was not Cloudflare: then what is live stays.
     """
 
     restart: str = ""
@@ -51,21 +52,28 @@ class Whole(msgspec.Struct, frozen=True):
     records: str = ""
     secrets: str = ""
     secrets_since: str = ""
+    remembered: str = ""
 
     def lines(self, live: str) -> tuple[str, ...]:
         """Return what a plan shows of it."""
         then = [
-            f"api {self.version[:SHORT] or 'not known'}{' (as now)' if self.version == live else ''}",
+            f"api {self.version[:SHORT] or 'not known'}{' (as now)' if self.version and self.version == live else ''}",
             f"site {self.site[:SHORT] or 'not known'}",
             f"records {self.records or 'not known'}",
-            f"secrets {f'last changed {self.secrets}' if self.secrets else 'of the program'}",
+            f"secrets {'not known' if self.remembered else self._secrets()}",
         ]
+        if self.remembered:
+            stays = f"Stays    api {self.restart[:SHORT] or 'as it is'}: {self.why}"
+            return (f"Then     {', '.join(then)} (by {self.remembered})", stays)
         lines = [f"Then     {', '.join(then)}", f"Restart  api on {self.restart[:SHORT]}: {self.why}"]
         if self.secrets_since:
             lines.append(
                 f"         secrets were changed at {self.secrets_since}: a version from before has those of then"
             )
         return tuple(lines)
+
+    def _secrets(self) -> str:
+        return f"last changed {self.secrets}" if self.secrets else "of the program"
 
 
 def whole_at(
@@ -100,7 +108,7 @@ class _Look:
     def at(self, point: datetime, live: str, asked: str) -> Whole:
         """Return the whole. Raises Refused."""
         versions = self.cloudflare.versions(self.stack.api.name)
-        applied = self._applied(point)
+        applied = applied_at(self.stack, self.present, point)
         restart, why = self._chosen(versions, applied, live, asked)
         needs = "" if asked else needs_of(restart, versions)
         changes = sorted(_moment(one) for one in versions if _of_secrets(one))
@@ -109,8 +117,8 @@ class _Look:
             why=why,
             needs=needs,
             version=self._version(point),
-            site=_remembered(lambda: self._site(point)),
-            records=_remembered(lambda: self._records(point)),
+            site=recalled(lambda: self._site(point)),
+            records=records_at(self.home, point),
             secrets=next((_utc(at) for at in reversed(changes) if at <= point), ""),
             secrets_since=next((_utc(at) for at in changes if at > point), ""),
         )
@@ -145,17 +153,6 @@ class _Look:
         message = f"--version={asked}: expected one version of {self.stack.api.name}, got {len(found)} of: {listed}."
         raise Refused(message, next_command=f"{self.command} --dry-run")
 
-    def _applied(self, point: datetime) -> frozenset[str] | None:
-        """Return the migrations that were there at the point, None where that cannot be told."""
-        migrations = self.stack.database.migrations
-        if migrations is None or self.present is None:
-            return None
-        try:
-            with self.present.reading() as session:
-                return applied_by(session, migrations, point)
-        except CheckError:
-            return None
-
     def _version(self, point: datetime) -> str:
         for deployment in self.cloudflare.history(self.stack.api.name):
             if datetime.fromisoformat(deployment.created_on) <= point:
@@ -173,9 +170,27 @@ class _Look:
         )
         return next(then, "")
 
-    def _records(self, point: datetime) -> str:
-        then = [one for one in read_snapshots(self.home) if datetime.fromisoformat(one.at) <= point]
+
+def applied_at(stack: Stack, present: Postgres | None, point: datetime) -> frozenset[str] | None:
+    """Return the migrations that were there at the point, None where that cannot be told."""
+    migrations = stack.database.migrations
+    if migrations is None or present is None:
+        return None
+    try:
+        with present.reading() as session:
+            return applied_by(session, migrations, point)
+    except CheckError:
+        return None
+
+
+def records_at(home: Home, point: datetime) -> str:
+    """Return the state of the zone's records at the point, "" where nobody has kept it."""
+
+    def read() -> str:
+        then = [one for one in read_snapshots(home) if datetime.fromisoformat(one.at) <= point]
         return f"{then[-1].state} of {then[-1].at[:19]}Z" if then else ""
+
+    return recalled(read)
 
 
 def applied_by(session: Session, migrations: Migrations, point: datetime | None) -> frozenset[str] | None:
@@ -246,7 +261,7 @@ def _utc(at: datetime) -> str:
     return at.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def _remembered(read: Callable[[], str]) -> str:
+def recalled(read: Callable[[], str]) -> str:
     """Return what is remembered; what cannot be read is not known, and stops no restore."""
     try:
         return read()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from runbooks.model.errors import Unreachable
+from runbooks.steps.cloudflare.edge import users_get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
     from runbooks.steps.rollback.asked import Asked
 
 FactsT = TypeVar("FactsT")
-
-
-class Said(msgspec.Struct, frozen=True):
-    """What a release says of itself."""
-
-    version: str
 
 
 def telling(gather: Callable[[], FactsT], asked: Asked, transport: Transport, edge: Edge) -> Callable[[], FactsT]:
@@ -58,13 +51,4 @@ def _left(asked: Asked, edge: Edge) -> str:
 def _serving(asked: Asked, edge: Edge) -> str:
     """Return what users get at this moment, by their own way."""
     api, web = asked.settings.stack.api, asked.settings.stack.web
-    host, path = (web.host, "/") if asked.arguments.service == "web" else (api.host, api.health.path)
-    try:
-        answer = edge.get(host, path)
-    except Unreachable as error:
-        return f"Users get no answer either: {error}"
-    try:
-        by = f" from version {msgspec.json.decode(answer.body, type=Said).version}"
-    except msgspec.MsgspecError:
-        by = ""
-    return f"Users are served as before: {host}{path} answers {answer.status}{by}."
+    return users_get(edge, *((web.host, "/") if asked.arguments.service == "web" else (api.host, api.health.path)))
