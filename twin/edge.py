@@ -74,7 +74,7 @@ class Edge:
         begun = time.perf_counter()
         passage = self.gate.passage(request, host)
         stopped = passage.stopped()
-        target = self._routing.target(host, request.path) if stopped is None else None
+        target = self._routing.target(host, request.rel_url.raw_path_qs) if stopped is None else None
         if isinstance(target, WorkerTarget):
             passage.reached_origin()
             return await self._by_version(request, target.script, target.split, ray)
@@ -148,13 +148,14 @@ class Edge:
             return None
         navigates = request.headers.get("sec-fetch-mode") == "navigate"
         path = request.rel_url.raw_path_qs
-        asset = self._routing.static(script, version, path, navigates=navigates, bound=False)
+        host = request.host.partition(":")[0].lower()
+        asset = self._routing.static(script, version, path, host=host, navigates=navigates, bound=False)
         return None if asset is None else file(request, asset)
 
     def _asset(self, request: web.Request, site: SiteTarget, passage: Passage) -> web.Response:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, headers={"allow": "GET, HEAD"})
-        return file(request, passage.cached(lambda: self._routing.asset(site, request.rel_url.raw_path)))
+        return file(request, passage.cached(lambda: self._routing.asset(site, request.rel_url.raw_path_qs)))
 
     def _note(self, seen: Handled, answer: web.StreamResponse | None) -> None:
         """Count and record a request; without an answer the visitor went away."""

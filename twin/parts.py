@@ -44,7 +44,8 @@ class Parts:
         logs = opened.home.state / "logs"
         self._inside = opened.sockets / "inside"
         self._console = Lines(logs / "worker.ndjson")
-        ways = Ways(twin=self._inside, egress=database.egress, database=database.address)
+        durable = opened.home.state / "durable"
+        ways = Ways(twin=self._inside, egress=database.egress, database=database.address, durable=durable)
         self._fleet = Fleet(workerd, owned, sockets=opened.sockets, logs=logs, ways=ways)
         self._runners: list[web.AppRunner] = []
         self._scheduling: asyncio.Task[None] | None = None
@@ -176,7 +177,8 @@ class Parts:
         if "twin-assets" in request.headers:
             script, _, version = request.headers["twin-assets"].partition("/")
             path = request.rel_url.raw_path_qs
-            asset = self._routing.static(script, version, path, navigates=False, bound=True)
+            host = request.host.partition(":")[0].lower()
+            asset = self._routing.static(script, version, path, host=host, navigates=False, bound=True)
             return web.Response(status=404) if asset is None else file(request, asset)
         script, version = request.headers["twin-script"], request.headers["twin-version"]
         for event in await request.json():

@@ -31,7 +31,8 @@ class Runnable:
     """A Worker version with everything resolved that workerd needs.
 
     `bindings` are the provider's binding objects; secrets carry their `text`, a hyperdrive binding carries `origin`
-    (scheme, host, port, database, user, password) beside its `id`.
+    (scheme, host, port, database, user, password) beside its `id`. `classes` are its Durable Objects: name, id of
+    what they keep, whether they have SQL.
     """
 
     script: str
@@ -41,6 +42,7 @@ class Runnable:
     bindings: tuple[dict[str, Any], ...]
     compatibility_date: str
     compatibility_flags: tuple[str, ...]
+    classes: tuple[tuple[str, str, bool], ...] = ()
     tag: str = ""
     created_on: str = ""
 
@@ -59,6 +61,7 @@ class SiteTarget:
 
     project: str
     deployment: str
+    host: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class Routing(Protocol):
     """What the edge, DNS and cron ask the Cloudflare store. All answers come from memory, none waits."""
 
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
-        """Return who serves this host and path, or None: custom domain, then the most specific route, then Pages."""
+        """Return who serves this host and path, or None: the most specific route, then custom domain, then Pages."""
 
     def rules(self, host: str) -> Rules | None:
         """Return what guards the zone that this host lies in, None when it lies in none."""
@@ -145,7 +148,7 @@ class Routing(Protocol):
     def asset(self, site: SiteTarget, path: str) -> Asset:
         """Return the file (or redirect, or 404) of a deployment, headers of `_headers` included."""
 
-    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+    def static(self, script: str, version: str, path: str, *, host: str, navigates: bool, bound: bool) -> Asset | None:
         """Return what a Worker's static assets answer to a path with its query, None: its code answers.
 
         `navigates`: a browser asks for a page; `bound`: the Worker itself asks, through its binding.

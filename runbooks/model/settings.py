@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,7 @@ from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
 from runbooks.model.database_url import is_database_url, passwords_in
 from runbooks.model.errors import Refused
+from runbooks.model.misfit import found, named
 from runbooks.model.object_store import ObjectStore, below, object_store
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ VARIABLES: Final = {
 
 
 DATABASE_URL: Final = "EMS_DATABASE_URL"
-
-STEP: Final = re.compile(r"[^.\[\]]+")
-"""A key or a place within a path of the typed reader: `api.smoke[1].path`."""
-SHOWN: Final = 80
 
 OPTIONAL: Final = {field.name for field in msgspec.structs.fields(Stack) if not field.required}
 """Keys that an older stack file may lack."""
@@ -192,26 +188,14 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
         return msgspec.convert(fields, Stack)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
-        path = where.rstrip("`")
+        path = named(fields, where.rstrip("`"), Stack)
         field = path.split(".")[0].split("[")[0]
         if not field:  # two keys that do not fit; the text begins with one of them
             raise _refusal(file, f"{PROJECT}:{what.rstrip('.')}", "") from None
         key = next((key for key, name in known.items() if name == field), field)
-        got = _found(fields, path)
+        got = found(fields, path)
         got = got and (f" {got}" if ", got" in what else f", got {got}")
         raise _refusal(file, key + path.removeprefix(field), f"is not right: {what}{got}") from None
-
-
-def _found(fields: dict[str, Any], path: str) -> str:
-    """Return what stands where something does not fit, as far as it is one value (`records[2].name`)."""
-    value: Any = fields
-    for part in STEP.findall(path):
-        inside = value.get(part) if isinstance(value, dict) else value[int(part)] if isinstance(value, list) else None
-        value = inside
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        return ""
-    text = str(value)
-    return f"{text[:SHOWN]!r}" + (f" … ({len(text)} characters)" if len(text) > SHOWN else "")
 
 
 def _with_places(stack: Stack, file: Path) -> Stack:

@@ -46,9 +46,9 @@ class Records:
         """Know no site."""
         raise NotImplementedError(site, path)
 
-    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+    def static(self, script: str, version: str, path: str, *, host: str, navigates: bool, bound: bool) -> Asset | None:
         """Have no static assets."""
-        del script, version, path, navigates, bound
+        del script, version, path, host, navigates, bound
         return None
 
     def crons(self) -> tuple[tuple[str, str], ...]:

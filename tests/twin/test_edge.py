@@ -95,9 +95,9 @@ class World:
         """Return a page that names its deployment."""
         return Asset(200, (("content-type", "text/html"), ("etag", '"e1"')), f"{site.deployment} {path}".encode())
 
-    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+    def static(self, script: str, version: str, path: str, *, host: str, navigates: bool, bound: bool) -> Asset | None:
         """Have no static assets."""
-        del script, version, path, navigates, bound
+        del script, version, path, host, navigates, bound
         return None
 
     def crons(self) -> tuple[tuple[str, str], ...]:
@@ -141,7 +141,7 @@ async def edge(world: World) -> AsyncIterator[Running]:
     with tempfile.TemporaryDirectory(prefix="twin-edge-") as name:  # short: sockets lie in it
         folder = Path(name)
         owned = Processes(folder, folder)
-        ways = Ways(folder / "inside", folder / "egress", ("127.0.0.1", 1))
+        ways = Ways(folder / "inside", folder / "egress", ("127.0.0.1", 1), folder / "durable")
         fleet = Fleet(packages.workerd(), owned, sockets=folder, logs=folder, ways=ways)
         fleet.routing = world
         traffic = Traffic()
@@ -204,8 +204,8 @@ def test_sites_and_unknown_hosts() -> None:
     async def story() -> None:
         async with edge(World()) as running:
             site = {"host": "www.ems.example"}
-            page = await running.client.get("/a%20b", headers=site)
-            assert (page.text, page.headers["content-type"]) == ("d1 /a%20b", "text/html")
+            page = await running.client.get("/a%20b?q=1", headers=site)
+            assert (page.text, page.headers["content-type"]) == ("d1 /a%20b?q=1", "text/html")
             assert (await running.client.get("/", headers=site | {"if-none-match": '"e1"'})).status_code == 304
             assert (await running.client.post("/", headers=site)).status_code == 405
             unknown = await running.client.get("/", headers={"host": "no.ems.example"})

@@ -12,6 +12,7 @@ import dns.exception
 import dns.rdatatype
 import dns.zone
 
+from twin.cloudflare.contents import ORDER, data_of
 from twin.cloudflare.errors import ApiError, Json
 from twin.cloudflare.store import now
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TARGETS = {"CNAME", "MX", "NS", "PTR"}
-PARSED = {"CAA": ("flags", "tag", "value"), "SRV": ("weight", "port", "target")}
 COMMENT = re.compile(r'^((?:[^";]|"(?:[^"\\]|\\.)*")*);(.*)$')
 
 
@@ -73,8 +73,8 @@ def sent(host: str, kind: str, ttl: int, text: str) -> Json:
     words = text.split()
     if kind in {"MX", "SRV", "URI"}:
         record |= {"priority": int(words[0]), "content": " ".join(words[1:]).rstrip(".")}
-    elif kind == "CAA":
-        record["data"] = dict(zip(PARSED[kind], (int(words[0]), words[1], " ".join(words[2:]).strip('"')), strict=True))
+    if kind in ORDER:
+        record["data"] = data_of(kind, record["content"], record.get("priority"))
     return record
 
 

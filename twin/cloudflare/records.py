@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from twin.cloudflare import bind
-from twin.cloudflare.contents import TYPES, check_content, content_of
+from twin.cloudflare.contents import ORDER, TYPES, check_content, check_data, content_of, inside
 from twin.cloudflare.errors import ApiError, Json, ok, page, read
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROXIABLE = frozenset({"A", "AAAA", "CNAME"})
 SETTABLE = ("name", "type", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
@@ -57,12 +61,18 @@ def build(zone: Json, sent: Json, old: Json | None) -> Json:
     fields = {key: sent[key] for key in SETTABLE if key in sent}
     record: Json = {"id": object_id(), "created_on": now(), **fresh, **base, **fields, "type": kind}
     record["name"] = absolute(str(record["name"]), zone)
-    if record.get("data") and not sent.get("content"):
+    if kind in ORDER:
+        check_data(kind, record.get("data"))
+        record |= {"priority": record["data"]["priority"]} if kind == "SRV" else {}
+    if record.get("data") and (kind in ORDER or not sent.get("content")):
         record["content"] = content_of(kind, record["data"])
     record["content"] = str(record.get("content") or "")
     if kind in {"CNAME", "MX", "NS"}:
         record["content"] = record["content"].rstrip(".").lower()
-    record |= {"proxiable": kind in PROXIABLE, "modified_on": now(), "tags": record["tags"] or []}
+    if record["proxied"]:
+        record["ttl"] = AUTOMATIC  # whatever was sent: that of a proxied record cannot be edited
+    proxiable = kind in PROXIABLE and not inside(record["content"])
+    record |= {"proxiable": proxiable, "modified_on": now(), "tags": record["tags"] or []}
     check(zone, record)
     return record
 
@@ -76,6 +86,10 @@ def check(zone: Json, record: Json) -> None:
         raise ApiError(400, 9021, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.")
     if record["proxied"] and kind not in PROXIABLE:
         raise ApiError(400, 9004, "This record type cannot be proxied.")
+    if record["proxied"] and inside(record["content"]):
+        raise ApiError(400, 9003, f"Target {record['content']} is not allowed for a proxied record.")
+    if kind == "CNAME" and record["content"] == record["name"]:
+        raise ApiError(400, 9039, "CNAME content cannot reference itself.")
     if kind in {"MX", "URI"} and record.get("priority") is None:
         raise ApiError(400, 9100, "DNS record priority is required.")
     if "\n" in (record["comment"] or ""):
@@ -171,8 +185,11 @@ async def delete(request: web.Request) -> web.Response:
 def matches(record: Json, key: str, wanted: str) -> bool:
     """Tell whether a record passes one filter of the list."""
     field, _, how = key.partition(".")
-    have = str(record.get(field) or "").lower()
     want = wanted.lower()
+    if field == "tag":
+        return tagged([str(tag).lower() for tag in record["tags"]], how, want)
+    value = record.get(field)
+    have = ("true" if value else "false") if field == "proxied" else str(value or "").lower()
     tests = {
         "": have == want,
         "exact": have == want,
@@ -185,16 +202,29 @@ def matches(record: Json, key: str, wanted: str) -> bool:
     return tests.get(how, True)
 
 
+def tagged(tags: list[str], how: str, want: str) -> bool:
+    """Tell whether one of a record's tags, `name:value`, passes a filter; `present` and `absent` name a tag."""
+    name, _, value = want.partition(":")
+    if how in {"present", "absent"}:
+        return any(tag.partition(":")[0] == want for tag in tags) is (how == "present")
+    have = [tag.partition(":")[2] for tag in tags if tag.partition(":")[0] == name]
+    tests: dict[str, Callable[[str], bool]] = {
+        "contains": lambda text: value in text,
+        "startswith": lambda text: text.startswith(value),
+        "endswith": lambda text: text.endswith(value),
+    }
+    return any(map(tests.get(how, lambda text: text == value), have))
+
+
 async def listing(request: web.Request) -> web.Response:
     """List records: type, name, content and comment filters, `match`, `order`, `direction`, `search`, paging."""
     rows = list(zone_of(request)["records"].values())
     query = request.query
-    filters = {
-        k: v for k, v in query.items() if k.partition(".")[0] in {"type", "name", "content", "comment", "proxied"}
-    }
-    join = any if query.get("match") == "any" else all
-    if filters:
-        rows = [row for row in rows if join(matches(row, key, value) for key, value in filters.items())]
+    filters = [(k, v) for k, v in query.items() if k.partition(".")[0] in FILTERS]
+    tags = [(k, v) for k, v in query.items() if k.partition(".")[0] == "tag"]
+    for asked, match in ((filters, "match"), (tags, "tag_match")):
+        join = any if query.get(match) == "any" else all
+        rows = [row for row in rows if not asked or join(matches(row, key, value) for key, value in asked)]
     if "search" in query:
         rows = [r for r in rows if query["search"].lower() in f"{r['name']} {r['content']} {r['comment']}".lower()]
     order = query.get("order", "name")
@@ -249,6 +279,7 @@ async def post_import(request: web.Request) -> web.Response:
     return ok({"recs_added": added, "total_records_parsed": len(sent)})
 
 
+FILTERS = ("type", "name", "content", "comment", "proxied")
 PATH = "/zones/{zone}/dns_records"
 ROUTES = (
     Route("POST", PATH + "/batch", batch, "batch documentation"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json
@@ -24,14 +23,12 @@ class StoredRouting:
         self._rules: dict[str, Rules] = {}
 
     def target(self, host: str, path: str) -> WorkerTarget | SiteTarget | None:
-        """Return who serves this host and path: custom domain, most specific route, workers.dev, then Pages."""
+        """Return who serves this host and path: most specific route, custom domain, workers.dev, then Pages."""
         name = host.split(":", maxsplit=1)[0].lower().rstrip(".")
-        domain = next((d for d in self.store.data["domains"].values() if d["hostname"] == name), None)
-        if domain is not None:
-            return self.to_worker(domain["service"])
         script = self.routed(name, path)
         if script is None:
-            script = self.on_workers_dev(name)
+            domain = next((d for d in self.store.data["domains"].values() if d["hostname"] == name), None)
+            script = self.on_workers_dev(name) if domain is None else domain["service"]
         if script is not None:
             return self.to_worker(script)
         return self.to_site(name)
@@ -41,8 +38,7 @@ class StoredRouting:
         zone = self.store.zone_of(host)
         if zone is None or not any(r["proxied"] and covers(r["name"], host) for r in zone["records"].values()):
             return None
-        whole = host + path.split("?", maxsplit=1)[0]
-        fits = [r for r in zone["routes"].values() if route_matches(r["pattern"], whole)]
+        fits = [r for r in zone["routes"].values() if route_matches(r["pattern"], host + path)]
         best = max(fits, key=lambda r: len(r["pattern"].replace("*", "")), default=None)
         return None if best is None else best.get("script")
 
@@ -58,11 +54,11 @@ class StoredRouting:
             base = f"{project['name']}.pages.dev"
             named = host in project["domains"] and projects.leads_here(self.store, project["name"], host)
             if host == base or named:
-                return SiteTarget(project["name"], project["canonical"]) if project["canonical"] else None
+                return SiteTarget(project["name"], project["canonical"], host) if project["canonical"] else None
             label = host.removesuffix("." + base)
             for row in reversed(project["deployments"]):
                 if label != host and (label == row["short_id"] or f"https://{host}" in (row["aliases"] or ())):
-                    return SiteTarget(project["name"], row["id"])
+                    return SiteTarget(project["name"], row["id"], host)
         return None
 
     def to_worker(self, script: str) -> WorkerTarget | None:
@@ -103,6 +99,7 @@ class StoredRouting:
             bindings=bindings.resolved(self.store, row["bindings"]),
             compatibility_date=row["compatibility_date"],
             compatibility_flags=tuple(row["compatibility_flags"]),
+            classes=tuple((name, one["key"], one["sqlite"]) for name, one in row.get("classes", {}).items()),
             tag=row["annotations"].get("workers/tag", ""),
             created_on=row["created_on"],
         )
@@ -113,15 +110,15 @@ class StoredRouting:
         deployment = next((row for row in rows if row["id"] == site.deployment), None)
         if deployment is None:
             raise KeyError(site.deployment)
-        return sites.serve(self.store, deployment, path)
+        return sites.serve(self.store, deployment, path, site.host)
 
-    def static(self, script: str, version: str, path: str, *, navigates: bool, bound: bool) -> Asset | None:
+    def static(self, script: str, version: str, path: str, *, host: str, navigates: bool, bound: bool) -> Asset | None:
         """Return what a Worker's static assets answer; None when its code answers."""
         worker = next((w for w in self.store.workers() if w["name"] == script), None)
         row = next((v for v in reversed(worker["versions"]) if v["id"] == version), None) if worker else None
         if row is None or not row.get("assets"):
             return None
-        return assets.answer(self.store, row, path, navigates=navigates, bound=bound)
+        return assets.answer(self.store, row, path, host=host, navigates=navigates, bound=bound)
 
     def crons(self) -> tuple[tuple[str, str], ...]:
         """Return (script, cron expression) of every schedule of a deployed script."""
@@ -139,7 +136,9 @@ def covers(name: str, host: str) -> bool:
 
 
 def route_matches(pattern: str, whole: str) -> bool:
-    """Tell whether `host/path` fits a route pattern, in which `*` stands for anything."""
-    bare = re.sub(r"^[a-z*]+://", "", pattern)
-    bare = bare if "/" in bare else bare + "/"
-    return fnmatch.fnmatchcase(whole, bare.replace("[", "[[]").replace("?", "[?]"))
+    """Tell whether `host/path?query` fits a route pattern, in which `*` stands for anything.
+
+    The query counts, as documented: only a pattern that ends with `*` takes one. Visitors here come over TLS.
+    """
+    host, _, rest = pattern.removeprefix("https://").partition("/")
+    return fnmatch.fnmatchcase(whole, f"{host.lower()}/{rest}".replace("[", "[[]"))

@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _KINDS = {
     "application/javascript+module": "esModule",
+    "text/javascript+module": "esModule",
     "application/javascript": "commonJsModule",
     "text/javascript": "esModule",
     "text/plain": "text",
@@ -34,11 +35,13 @@ class Ways:
     """Where a Worker's traffic goes: the twin's own HTTP service, and Cloudflare's way to the twin's PostgreSQL.
 
     `database` is the host and port that this PostgreSQL has for everyone else: origins there take the `egress`.
+    `durable` is the folder in which Durable Objects keep what they store.
     """
 
     twin: Path
     egress: Path
     database: tuple[str, int]
+    durable: Path
 
 
 @dataclass
@@ -56,7 +59,10 @@ def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
     written = Written(folder / "workerd.capnp", folder / "app", folder / "control")
     files = _files(runnable, folder)
     bindings, services = _bindings(runnable, ways, written.environment, files)
-    for name in ("control.js", "tail.js"):
+    if runnable.classes:
+        ways.durable.mkdir(mode=0o700, exist_ok=True)
+        services.append(f'(name = "durable", disk = (path = {_text(str(ways.durable))}, writable = true))')
+    for name in ("control.js", "tail.js", "analytics.js", "ratelimit.js"):
         (folder / name).write_bytes((_HERE / name).read_bytes())
     labels = {"twin-script": runnable.script, "twin-version": runnable.version}
     text = _CONFIG.format(
@@ -65,6 +71,7 @@ def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
         app=_text(f"unix:{written.app}"),
         control=_text(f"unix:{written.control}"),
         modules=_modules(runnable, files),
+        durable=_durable(runnable),
         bindings=", ".join(bindings),
         date=_text(runnable.compatibility_date or _OWN_DATE),
         flags=", ".join(map(_text, runnable.compatibility_flags)),
@@ -83,12 +90,15 @@ const config :Workerd.Config = (
   sockets = [
     (name = "app", address = {app}, service = "app",
       http = (forwardedProtoHeader = "x-forwarded-proto", cfBlobHeader = "twin-cf")),
-    (name = "control", address = {control}, service = "control", http = ()) ] );
+    (name = "control", address = {control}, service = "control", http = ()) ],
+  extensions = [ (modules = [
+    (name = "twin:analytics", internal = true, esModule = embed "analytics.js"),
+    (name = "twin:ratelimit", internal = true, esModule = embed "ratelimit.js") ]) ] );
 const app :Workerd.Worker = (
   {modules},
   compatibilityDate = {date}, compatibilityFlags = [{flags}],
   bindings = [{bindings}],
-  globalOutbound = "internet", tails = ["tail"] );
+  {durable}globalOutbound = "internet", tails = ["tail"] );
 const control :Workerd.Worker = (
   modules = [(name = "control.js", esModule = embed "control.js")],
   compatibilityDate = {own}, compatibilityFlags = ["service_binding_extra_handlers"],
@@ -120,6 +130,15 @@ def _modules(runnable: Runnable, files: dict[str, str]) -> str:
         else:
             entries.append(f"(name = {_text(module.name)}, {kind} = {embed})")
     return f"modules = [{', '.join(entries)}]"
+
+
+def _durable(runnable: Runnable) -> str:
+    """Return which classes are Durable Objects, and that they store on disk."""
+    classes = ", ".join(
+        f"(className = {_text(name)}, uniqueKey = {_text(key)}, enableSql = {'true' if sql else 'false'})"
+        for name, key, sql in runnable.classes
+    )
+    return classes and f'durableObjectNamespaces = [{classes}], durableObjectStorage = (localDisk = "durable"), '
 
 
 def _bindings(
@@ -173,7 +192,24 @@ def _value(number: int, given: dict[str, Any], runnable: Runnable, environment: 
             value = f"r2Bucket = {service}"
         case "service" | "assets":
             value = f"service = {service}"
+        case _:
+            value = _made(given)
     return value
+
+
+def _made(given: dict[str, Any]) -> str | None:
+    """Return the value of a binding that leads to code of this very process."""
+    match given["type"]:
+        case "analytics_engine":
+            return 'wrapped = (moduleName = "twin:analytics")'
+        case "ratelimit":
+            told = {word: str(given["simple"][word]) for word in ("limit", "period")}
+            inner = ", ".join(f"(name = {_text(word)}, json = {_text(value)})" for word, value in told.items())
+            return f'wrapped = (moduleName = "twin:ratelimit", innerBindings = [{inner}])'
+        case "durable_object_namespace":
+            return f"durableObjectNamespace = (className = {_text(given['class_name'])})"
+        case _:
+            return None
 
 
 def _service(given: dict[str, Any], ways: Ways, runnable: Runnable) -> str | None:

@@ -82,9 +82,10 @@ class Fleet:
         return taken
 
     def _spare(self, script: str, live: list[str]) -> None:
-        """Let all versions of a script go that no traffic goes to, but the newest few."""
+        """Let all versions of a script go that no traffic goes to, but the newest few without Durable Objects."""
         idle = [key for key in self._running if key[0] == script and key[1] not in live]
-        for key in idle[: max(0, len(idle) - _KEPT)]:
+        spares = [key for key in idle if not self._running[key].durable][-_KEPT:]
+        for key in [key for key in idle if key not in spares]:
             self._later(self._running.pop(key).drain(self._owned))
 
     def names(self) -> Iterable[tuple[str, str]]:

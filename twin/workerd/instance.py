@@ -47,6 +47,11 @@ class Instance:
         self._sessions: tuple[aiohttp.ClientSession, ...] = ()
 
     @property
+    def durable(self) -> bool:
+        """Say whether it has Durable Objects: of those only one version may run, so it is not kept for later."""
+        return bool(self._runnable.classes)
+
+    @property
     def app(self) -> aiohttp.ClientSession:
         """Return the client of the app's own socket."""
         return self._sessions[0]

@@ -78,6 +78,24 @@ const digest = (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encod
 """  # noqa: E501 - JavaScript
 
 
+OBJECTS = """
+import { DurableObject } from "cloudflare:workers";
+export class Counter extends DurableObject {
+  async next() {
+    const count = ((await this.ctx.storage.get("count")) ?? 0) + 1;
+    await this.ctx.storage.put("count", count);
+    return count;
+  }
+}
+export default { async fetch(request, env) {
+  env.SEEN.writeDataPoint({ blobs: ["visit"] });
+  const { success } = await env.LIMIT.limit({ key: new URL(request.url).pathname });
+  if (!success) return new Response("", { status: 429 });
+  return new Response(VERSION + await env.COUNTER.getByName("one").next());
+} };
+"""
+
+
 class Api:
     """The script API of one twin, spoken in multipart as uploads are."""
 
@@ -175,6 +193,61 @@ def test_what_does_not_start_is_refused(api: Api, source: str, said: str, path: 
     assert api.http.get("workers/scripts/broken/settings").status_code == 404
     assert api.http.get("workers/scripts/whole/versions").json()["result"]["items"] == before
     assert api.visit("whole").text == "good"
+
+
+COUNTED = (
+    {"type": "durable_object_namespace", "name": "COUNTER", "class_name": "Counter"},
+    {"type": "analytics_engine", "name": "SEEN", "dataset": "visits"},
+    {"type": "ratelimit", "name": "LIMIT", "namespace_id": "1", "simple": {"limit": 3, "period": 60}},
+)
+
+
+def counting(api: Api, method: str, path: str, version: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+    """Upload a version of a Worker that counts in a Durable Object."""
+    code = OBJECTS.replace("VERSION", json.dumps(version)).encode()
+    metadata = {"main_module": "index.js", "bindings": list(COUNTED), **more}
+    return api.upload(method, path, metadata, ("index.js", code, ESM))
+
+
+def test_durable_objects_outlast_releases_and_rollbacks(api: Api) -> None:
+    """What an object stores is there for the next version and the one before; limits count, data points are taken."""
+    script, made = "workers/scripts/counter", {"new_tag": "v1", "steps": [{"new_sqlite_classes": ["Counter"]}]}
+    refused = counting(api, "PUT", script, "a")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, 10061)
+    assert counting(api, "PUT", script, "a", migrations=made).is_success
+    first = api.http.get(f"{script}/deployments").json()["result"]["deployments"][0]["versions"]
+    assert (
+        api.http.get("workers/services/counter").json()["result"]["default_environment"]["script"]["migration_tag"]
+        == "v1"
+    )
+    assert api.visit("counter", "/1").text == "a1"
+    assert counting(api, "PUT", script, "b").is_success
+    assert api.visit("counter", "/2").text == "b2"
+    back = {"strategy": "percentage", "versions": first}
+    api.http.post(f"{script}/deployments", json=back).raise_for_status()
+    assert [api.visit("counter", "/3").text for _ in range(4)] == ["a3", "a4", "a5", ""]
+    for method, path, migrations, code in (
+        ("PUT", script, made, 10079),
+        ("PUT", script, {"old_tag": "v1", "new_tag": "v2", "steps": [{"new_classes": ["None"]}]}, 10070),
+        ("POST", f"{script}/versions", {"old_tag": "v1", "new_tag": "v2", "steps": []}, 10211),
+    ):
+        answer = counting(api, method, path, "c", migrations=migrations)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, code)
+    renamed = {"old_tag": "v1", "new_tag": "v2", "steps": [{"deleted_classes": ["Counter"]}]}
+    plain = ("index.js", b"export default { fetch() { return new Response('none') } }", ESM)
+    assert api.upload("PUT", script, {"main_module": "index.js", "migrations": renamed}, plain).is_success
+    across = api.http.post(f"{script}/deployments", json=back)
+    assert (across.status_code, across.json()["errors"][0]["code"]) == (400, 10079)
+    assert api.visit("counter").text == "none"
+
+
+def test_a_binding_that_workers_do_not_get_here_is_told(api: Api) -> None:
+    """It is 501 with the file to extend, and nothing is uploaded."""
+    metadata = {"main_module": "index.js", "bindings": [{"type": "queue", "name": "Q", "queue_name": "q"}]}
+    answer = api.upload("PUT", "workers/scripts/queued", metadata, ("index.js", b"export default {}", ESM))
+    assert answer.status_code == 501
+    assert "no binding of type queue (Q): add it to twin/workerd/config.py" in answer.json()["errors"][0]["message"]
+    assert api.http.get("workers/scripts/queued/settings").status_code == 404
 
 
 def store(api: Api, script: str, files: dict[str, tuple[str, bytes]]) -> str:

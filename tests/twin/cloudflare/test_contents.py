@@ -138,7 +138,7 @@ def test_a_zone_file_goes_in_and_comes_out(plane: Plane) -> None:
     assert answer.json()["result"] == {"recs_added": 8, "total_records_parsed": 8}, answer.text
     rows = {(row["name"], row["type"]): row for row in plane.http.get(zone).json()["result"]}
     www = rows["www.example.com", "CNAME"]
-    assert (www["ttl"], www["proxied"], www["comment"], www["tags"]) == (600, True, "front end", ["owner:web"])
+    assert (www["ttl"], www["proxied"], www["comment"], www["tags"]) == (1, True, "front end", ["owner:web"])
     assert rows["api.example.com", "A"]["comment"] == "no mark"
     assert rows["example.com", "MX"]["priority"] == 10
     assert rows["example.com", "TXT"]["content"] == '"v=spf1; -all"'

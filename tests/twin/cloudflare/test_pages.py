@@ -35,6 +35,12 @@ REDIRECTS = """/old /about
 /user/:name /about?user=:name 307
 /shown /about.html 200
 /strange /about 999
+/kept /about?own=1#part 301
+/twice/:x/:x /about
+/elsewhere http://other.test/
+/proxied https://other.test/ 200
+/* /index.html 200
+/moved-out https://other.test/:splat 302 # with a comment
 """
 
 
@@ -199,6 +205,13 @@ def test_more_than_25_a_page_is_refused(site: Plane) -> None:
         ("/user/ann", 307, "/about?user=ann"),
         ("/shown", 308, "/about"),
         ("/strange", 404, "nowhere"),
+        ("/old?a=1", 302, "/about?a=1"),
+        ("/kept?a=1", 301, "/about?own=1#part"),
+        ("/twice/a/b", 404, "nowhere"),
+        ("/elsewhere", 404, "nowhere"),
+        ("/proxied", 404, "nowhere"),
+        ("/moved-out", 302, "https://other.test/:splat"),
+        ("/docs/index", 308, "/docs/"),
     ],
 )
 def test_addresses_are_clean(site: Plane, path: str, status: int, found: str) -> None:
@@ -220,6 +233,26 @@ def test_headers_are_those_of_pages_and_of_the_site(site: Plane) -> None:
     assert page["X-Frame-Options"] == css["X-Frame-Options"] == "DENY"
     assert "Referrer-Policy" not in page
     assert "ETag" not in dict(fetch(site, "/none").headers)
+
+
+def test_headers_may_be_for_one_host(site: Plane) -> None:
+    """An `https://` block counts under that host only; redirects have the headers too; nobody keeps a 404."""
+    rules = (
+        "https://:project.pages.dev/*\nX-Robots-Tag: noindex\n/*\n  Cache-Control: max-age=9\n  X-Of: :project\n"
+        "https://site.pages.dev:8080/*\n  X-Port: 1\n/a/*/b/*\n  X-Two: 1\n"
+    )
+    deploy(site, SITE, branch="main", _headers=rules, _redirects=REDIRECTS)
+    page = dict(fetch(site, "/").headers)
+    assert (page["X-Robots-Tag"], page["X-Of"], page.keys() & {"X-Port", "X-Two"}) == ("noindex", ":project", set())
+    assert dict(fetch(site, "/old").headers)["X-Of"] == ":project"
+    assert dict(fetch(site, "/none").headers)["Cache-Control"] == "no-store"
+    target = SiteTarget("site", fetch_id(site), "www.example.com")
+    assert "X-Robots-Tag" not in dict(site.routing.asset(target, "/").headers)
+
+
+def fetch_id(plane: Plane) -> str:
+    """Return the id of the live deployment."""
+    return str(plane.ask("GET", "pages/projects/site")["canonical_deployment"]["id"])
 
 
 def test_a_site_without_a_404_page_is_one_application(site: Plane) -> None:

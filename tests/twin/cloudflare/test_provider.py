@@ -216,7 +216,14 @@ def test_settings_signing_and_retention_are_kept(plane: Plane) -> None:
             assert contains(plane.http.get(f"{zone}/{path}").json()["result"], body)
     assert plane.http.get(f"{zone}/settings/min_tls_version").json()["result"]["id"] == "min_tls_version"
     assert plane.http.delete(f"{zone}/dnssec").status_code == 200
-    assert plane.http.patch(f"{zone}/settings/nothing", json={"value": 1}).status_code == 400
+    for name, value, code in (("nothing", 1, 1003), ("min_tls_version", "1.4", 1007), ("http3", True, 1007)):
+        refused = plane.http.patch(f"{zone}/settings/{name}", json={"value": value})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, code)
+    wrong = {"items": [{"id": "brotli", "value": "off"}, {"id": "ssl", "value": "none"}]}
+    assert plane.http.patch(f"{zone}/settings", json=wrong).status_code == 400
+    plane.http.patch(f"{zone}/settings", json={"items": [{"id": "http3", "value": "off"}]}).raise_for_status()
+    every = {row["id"]: row["value"] for row in plane.http.get(f"{zone}/settings").json()["result"]}
+    assert (every["brotli"], every["http3"], every["ssl"]) == ("on", "off", "full")
     plane.ask("POST", "r2/buckets", json={"name": "ems-backups"})
     for body in sent("PUT", "/accounts/{account_id}/r2/buckets/ems-backups/lifecycle"):
         plane.ask("PUT", "r2/buckets/ems-backups/lifecycle", json=body)

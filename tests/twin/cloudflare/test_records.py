@@ -30,6 +30,8 @@ def add(plane: Plane, **fields: Any) -> Any:  # noqa: ANN401
         ({"type": "CNAME", "content": "not a host"}, 9007, "Content for CNAME record is invalid."),
         ({"ttl": 30}, 9021, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic."),
         ({"type": "TXT", "content": "x", "proxied": True}, 9004, "This record type cannot be proxied."),
+        ({"proxied": True, "content": "10.0.0.1"}, 9003, "Target 10.0.0.1 is not allowed for a proxied record."),
+        ({"type": "CNAME", "content": "www.example.com"}, 9039, "CNAME content cannot reference itself."),
         ({"type": "MX", "content": "mail.example.com"}, 9100, "DNS record priority is required."),
         ({"name": ""}, 9000, "DNS name is required."),
         ({"name": "a", "content": "192.0.2.9"}, 81058, "An identical record already exists."),
@@ -56,6 +58,20 @@ def test_structured_data_becomes_content(plane: Plane) -> None:
     made = add(plane, type="CAA", content=None, data={"flags": 0, "tag": "issue", "value": "letsencrypt.org"})
     assert made["content"] == '0 issue "letsencrypt.org"'
     assert made["data"]["tag"] == "issue"
+
+
+def test_parts_that_are_missing_are_named_one_by_one(plane: Plane) -> None:
+    """A record of parts is made of its data only; each part that is not there is an error of its own."""
+    for sent in (
+        {"data": {"priority": 1, "weight": 2}},
+        {"content": "2 443 x.test", "data": {"weight": 0, "priority": 1}},
+    ):
+        answer = plane.http.post(f"zones/{plane.zone}/dns_records", json=record(type="SRV", name="_s._tcp", **sent))
+        assert [(one["code"], one["message"]) for one in answer.json()["errors"]] == [
+            (9101, f"{part} is a required data field.") for part in ("port", "target")
+        ]
+    made = add(plane, type="SRV", name="_s._tcp", data={"priority": 1, "weight": 0, "port": 443, "target": "x.test"})
+    assert (made["content"], made["priority"]) == ("0 443 x.test", 1)
 
 
 def test_a_missing_record_is_81044(plane: Plane) -> None:
@@ -91,8 +107,21 @@ def test_lists_are_filtered_and_paged(plane: Plane) -> None:
     assert names(type="CNAME") == []
     assert names(order="content", direction="desc", per_page="2") == ["h4", "h3"]
     page = plane.http.get(path, params={"page": 3, "per_page": 2}).json()
+    add(plane, name="front", proxied=True, tags=["team:web", "kind:Page"])
+    assert names(proxied="true") == ["front"]
+    assert names(proxied="false") == ["h0", "h1", "h2", "h3", "h4"]
+    for tag in ({"tag": "team:web"}, {"tag.present": "team"}, {"tag.contains": "kind:ag"}, {"tag.exact": "KIND:page"}):
+        assert names(**tag) == ["front"]
+    assert names(**{"tag.absent": "team", "name.contains": "4"}) == ["h4"]
+    assert names(**{"tag.present": "none", "tag.exact": "team:web", "tag_match": "any"}) == ["front"]
     assert page["result_info"] == {"page": 3, "per_page": 2, "count": 1, "total_count": 5, "total_pages": 3}
     assert plane.http.get(path, params={"page": 4, "per_page": 2}).json()["result"] == []
+
+
+def test_a_proxied_record_has_no_ttl_of_its_own(plane: Plane) -> None:
+    """Whatever is sent, it is automatic; an address of a private network cannot be proxied at all."""
+    assert add(plane, name="p", proxied=True)["ttl"] == 1
+    assert [add(plane, name=to, content=to)["proxiable"] for to in ("192.168.1.1", "192.0.2.1")] == [False, True]
 
 
 def test_a_batch_is_all_or_nothing(plane: Plane) -> None:

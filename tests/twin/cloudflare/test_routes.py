@@ -56,7 +56,7 @@ def test_another_account_is_closed(plane: Plane) -> None:
     ("method", "path", "file"),
     [
         ("POST", "zones/z/dns_records/scan", "records.py"),
-        ("PATCH", "zones/z/settings", "protection.py"),
+        ("PUT", "zones/z/settings", "protection.py"),
         ("GET", f"accounts/{ACCOUNT}/alerting/v3/destinations/pagerduty", "alerting/policies.py"),
         ("POST", f"accounts/{ACCOUNT}/workers/observability/telemetry/live-tail", "observability/telemetry.py"),
         ("GET", f"accounts/{ACCOUNT}/storage/kv/namespaces/n/nothing", "storage/values.py"),

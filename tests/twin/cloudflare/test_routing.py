@@ -33,7 +33,7 @@ def released(plane: Plane, name: str) -> WorkerTarget:
 
 
 def test_the_most_specific_route_wins(plane: Plane) -> None:
-    """Routes answer by pattern, longest first, only under a proxied record; a custom domain goes before them."""
+    """Routes answer by pattern, longest first, only under a proxied record; a custom domain stands behind them."""
     whole, part, own = released(plane, "whole"), released(plane, "part"), released(plane, "own")
     routes = f"zones/{plane.zone}/workers/routes"
     for pattern, script in (("www.example.com/*", "whole"), ("www.example.com/api/*", "part")):
@@ -46,19 +46,28 @@ def test_the_most_specific_route_wins(plane: Plane) -> None:
     assert plane.routing.target("other.example.com", "/api/x") is None
     plane.ask("PUT", "workers/domains", json={"hostname": "own.example.com", "service": "own"})
     assert plane.routing.target("own.example.com", "/api/x") == own
+    for pattern in ("own.example.com/api/*", "https://own.example.com/exact", "http://own.example.com/plain*"):
+        plane.http.post(routes, json={"pattern": pattern, "script": "whole"}).raise_for_status()
+    reached = {path: plane.routing.target("own.example.com", path) for path in ("/api/x", "/", "/exact", "/plain")}
+    assert reached == {"/api/x": whole, "/": own, "/exact": whole, "/plain": own}
+    assert plane.routing.target("own.example.com", "/exact?a=1") == own
 
 
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"pattern": "www.example.com/*", "script": "none"}, 404, 10007),
+        ({"pattern": "www.example.com/*", "script": "none"}, 400, 10019),
         ({"pattern": "www.other.test/*"}, 400, 10022),
+        ({"pattern": "notexample.com/*"}, 400, 10022),
+        ({"pattern": "www.example.com/*.png"}, 400, 10022),
+        ({"pattern": "www.*.example.com/"}, 400, 10022),
+        ({"pattern": "www.example.com/?a=1*"}, 400, 10022),
         ({"pattern": "www.example.com/taken"}, 409, 10020),
         ({}, 400, 10021),
     ],
 )
 def test_a_wrong_route_is_refused(plane: Plane, body: dict[str, str], status: int, code: int) -> None:
-    """A route to no script, of another zone, twice, or without a pattern."""
+    """A route to no script, of another zone, with stars inside or a query, twice, or without a pattern."""
     routes = f"zones/{plane.zone}/workers/routes"
     plane.http.post(routes, json={"pattern": "www.example.com/taken"}).raise_for_status()
     answer = plane.http.post(routes, json=body)

@@ -10,7 +10,7 @@ from aiohttp import BodyPartReader
 
 from twin.cloudflare.alerting.dispatch import DISPATCHER, Event
 from twin.cloudflare.errors import ApiError, Json, ok
-from twin.cloudflare.pages import projects, sites, uploads
+from twin.cloudflare.pages import projects, rules, uploads
 from twin.cloudflare.store import changed, found, now, object_id, store_of, version_id
 from twin.route import Route
 
@@ -67,7 +67,7 @@ async def post(request: web.Request) -> web.Response:
         raise
     deployment = build(project, branch, form, production=production)
     deployment["manifest"] = manifest
-    deployment["rules"] = sites.read_rules(*(form.get(name, "") for name in TEXT_FILES))
+    deployment["rules"] = rules.read_rules(*(form.get(name, "") for name in TEXT_FILES))
     project["deployments"].append(deployment)
     if production:
         project["canonical"] = deployment["id"]

@@ -16,7 +16,7 @@ from aiohttp import BodyPartReader, web
 
 from twin.cloudflare import tickets
 from twin.cloudflare.errors import ApiError, Json, ok, read
-from twin.cloudflare.pages import sites
+from twin.cloudflare.pages import rules, sites
 from twin.cloudflare.store import changed, store_of
 from twin.route import Route
 from twin.world import Asset
@@ -101,11 +101,11 @@ def accept(store: Store, worker: Json, metadata: Json) -> Json | None:
         files = newest["files"]
     else:
         raise ApiError(400, 10021, "assets.jwt is required")
-    rules = sites.read_rules(config.get("_headers") or "", config.get("_redirects") or "")
-    return {"files": files, "config": config, "rules": rules}
+    read = rules.read_rules(config.get("_headers") or "", config.get("_redirects") or "")
+    return {"files": files, "config": config, "rules": read}
 
 
-def answer(store: Store, version: Json, whole: str, *, navigates: bool, bound: bool) -> Asset | None:
+def answer(store: Store, version: Json, whole: str, *, host: str, navigates: bool, bound: bool) -> Asset | None:
     """Return what a version's assets answer to a path with its query; None: its code answers.
 
     `bound`: the code itself asks, through its binding; `navigates`: a browser asks for a page.
@@ -114,19 +114,30 @@ def answer(store: Store, version: Json, whole: str, *, navigates: bool, bound: b
     if assets is None:
         return None
     path, _, query = whole.partition("?")
-    path = unquote(path) or "/"
+    path = path or "/"
     by_code = bool(version["modules"]) and not bound
-    if by_code and worker_first(assets["config"].get("run_worker_first"), path):
+    if by_code and worker_first(assets["config"].get("run_worker_first"), unquote(path)):
         return None
-    redirected = redirect(assets["rules"]["redirects"], path, query)
-    if isinstance(redirected, Asset):
-        return redirected
-    found = find(assets["files"], redirected, assets["config"].get("html_handling", HTML[0]))
+    redirected = rules.redirect(assets["rules"]["redirects"], path, query)
+    if isinstance(redirected, str):
+        plain = file_at(store, assets, unquote(redirected), query, by_code=by_code, navigates=navigates)
+    else:
+        plain = redirected
+    if plain is None:
+        return None
+    return Asset(
+        plain.status, tuple(rules.dressed(assets["rules"]["headers"], path, host, [*plain.headers])), plain.body
+    )
+
+
+def file_at(store: Store, assets: Json, path: str, query: str, *, by_code: bool, navigates: bool) -> Asset | None:
+    """Return the file that answers a path, or the redirect to the address that it should be asked by."""
+    found = find(assets["files"], path, assets["config"].get("html_handling", HTML[0]))
     if found is None:
-        return absent(store, assets, redirected, by_code=by_code, navigates=navigates)
+        return absent(store, assets, path, by_code=by_code, navigates=navigates)
     if found.startswith("> "):
-        return sites.moved(TEMPORARY, quote(found[2:]), query)
-    return respond(store, assets, redirected, sites.OK, found)
+        return rules.moved(TEMPORARY, quote(found[2:]), query)
+    return respond(store, assets, sites.OK, found)
 
 
 def absent(store: Store, assets: Json, path: str, *, by_code: bool, navigates: bool) -> Asset | None:
@@ -136,9 +147,9 @@ def absent(store: Store, assets: Json, path: str, *, by_code: bool, navigates: b
     if by_code and not (one_page and navigates):
         return None
     if one_page:
-        return respond(store, assets, path, sites.OK, "/index.html")
+        return respond(store, assets, sites.OK, "/index.html")
     page = nearest(assets["files"], path) if missing == "404-page" else None
-    return Asset(sites.NOT_FOUND, (), b"") if page is None else respond(store, assets, path, sites.NOT_FOUND, page)
+    return Asset(sites.NOT_FOUND, (), b"") if page is None else respond(store, assets, sites.NOT_FOUND, page)
 
 
 def worker_first(setting: object, path: str) -> bool:
@@ -147,16 +158,6 @@ def worker_first(setting: object, path: str) -> bool:
         return bool(setting)
     excepted = any(fnmatchcase(path, str(rule)[1:]) for rule in setting if str(rule).startswith("!"))
     return not excepted and any(fnmatchcase(path, str(rule)) for rule in setting)
-
-
-def redirect(rules: list[Json], path: str, query: str) -> Asset | str:
-    """Return the redirect of the first rule that fits, or the path to serve (another one for a rule with 200)."""
-    for rule in rules:
-        values = sites.match(rule["from"], path)
-        if values is not None:
-            target = sites.fill(rule["to"], values)
-            return target if rule["status"] == sites.OK else sites.moved(rule["status"], target, query)
-    return path
 
 
 def find(files: dict[str, str], path: str, handling: str) -> str | None:
@@ -186,12 +187,11 @@ def nearest(files: dict[str, str], path: str) -> str | None:
     return f"{folder}/404.html"
 
 
-def respond(store: Store, assets: Json, path: str, status: int, file: str) -> Asset:
-    """Return a file with the headers of assets and those of `_headers` that fit the path."""
+def respond(store: Store, assets: Json, status: int, file: str) -> Asset:
+    """Return a file with the headers of assets."""
     key = assets["files"][file]
-    headers = [("Content-Type", sites.typed(store.data["worker_assets"][key])), sites.FRESH, ("ETag", f'"{key}"')]
-    whole = sites.with_rules(assets, path, headers)
-    return Asset(status, tuple(whole), store.blob(f"worker-asset-{key}"))
+    headers = (("Content-Type", sites.typed(store.data["worker_assets"][key])), sites.FRESH, ("ETag", f'"{key}"'))
+    return Asset(status, headers, store.blob(f"worker-asset-{key}"))
 
 
 WRANGLER, TODAY = "wrangler 4.86, run against the twin", "2026-11-28"

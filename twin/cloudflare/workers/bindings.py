@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json
+from twin.cloudflare.errors import ApiError, Json, shaped
+from twin.cloudflare.workers.classes import bound
 
 if TYPE_CHECKING:
     from twin.cloudflare.store import Store
 
+SERVED = frozenset(
+    (
+        *("analytics_engine", "assets", "data_blob", "durable_object_namespace", "hyperdrive", "inherit", "json"),
+        *("kv_namespace", "plain_text", "r2_bucket", "ratelimit", "secret_text", "service", "text_blob"),
+        *("version_metadata", "wasm_module"),
+    )
+)
+"""What Workers get here; of `analytics_engine` nothing is kept."""
+PERIODS = (10, 60)  # seconds over which a rate limit counts
 HIDDEN = {"secret_text": ("text",), "secret_key": ("key_jwk", "key_base64")}
 ONLY_LATEST = "only the literal 'latest' is supported by this API"
 """The end of a refusal by the upload of a script's version (several public records of 2026); that the JSON API says
@@ -30,7 +40,7 @@ NEEDED = {
 }
 
 
-def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], strict: bool) -> list[Json]:
+def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], strict: bool, classes: Json) -> list[Json]:
     """Return the bindings of a new version, sorted by name, inherited ones filled in.
 
     `keep` names the kinds that the newest version's bindings keep without being listed (`keep_bindings`).
@@ -57,7 +67,8 @@ def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], str
                 raise ApiError(400, 10057, text)
             continue
         check(store, binding)
-        taken[name] = dict(binding)
+        durable = binding["type"] == "durable_object_namespace"
+        taken[name] = bound(worker, classes, binding) if durable else dict(binding)
     return [taken[name] for name in sorted(taken)]
 
 
@@ -72,6 +83,13 @@ def inherited(worker: Json, binding: Json) -> Json | None:
 def check(store: Store, binding: Json) -> None:
     """Refuse a binding without its field, or to something that the account does not have."""
     kind, name = binding["type"], binding["name"]
+    if kind not in SERVED:
+        text = f"the twin gives Workers no binding of type {kind} ({name}): add it to twin/workerd/config.py"
+        raise ApiError(501, 10021, text)
+    if kind == "ratelimit":
+        simple = shaped(shaped(binding, simple=dict).get("simple") or {}, limit=int, period=int)
+        if simple.get("period") not in PERIODS or not simple.get("limit"):
+            raise ApiError(400, 10021, f"binding {name}: simple.limit must be set and simple.period one of 10, 60")
     need = NEEDED.get(kind)
     if need and binding.get(need) is None and not (kind == "hyperdrive" and binding.get("hyperdrive_id")):
         raise ApiError(400, 10021, f"invalid or missing {need} property for binding {name}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json, ok, page, read
 from twin.cloudflare.store import ENGINES, changed, found, now, source_of, store_of, version_id
-from twin.cloudflare.workers import bindings, versions
+from twin.cloudflare.workers import bindings, classes, versions
 from twin.route import Route
 from twin.world import UnrunnableError
 
@@ -75,7 +75,9 @@ def check_parts(worker: Json, sent: object) -> list[Json]:
 def check_bound(store: Store, worker: Json, parts: list[Json]) -> None:
     """Refuse a version that is bound to something that is gone since (documented; as which code is unconfirmed)."""
     for part in parts:
-        for binding in versions.get(worker, part["version_id"])["bindings"]:
+        version = versions.get(worker, part["version_id"])
+        classes.check_tag(worker, version)
+        for binding in version["bindings"]:
             bindings.check(store, binding)
 
 

@@ -38,6 +38,7 @@ def show(worker: Json) -> Json:
         "logpush": worker["logpush"],
         "observability": worker["observability"],
         "usage_model": newest.get("usage_model", "standard"),
+        **({"migration_tag": worker["migration_tag"]} if worker.get("migration_tag") else {}),
     }
 
 
@@ -45,12 +46,14 @@ async def release(
     request: web.Request, worker: Json, metadata: Json, modules: list[Json], *, strict: bool, trigger: str = "upload"
 ) -> Json:
     """Make a version and send all traffic to it; neither stays when it cannot run."""
+    before = {key: worker.get(key) for key in ("migration_tag", "classes")}
     version = await versions.create(request, worker, metadata, modules, trigger=trigger, strict=strict)
     share = [{"version_id": version["id"], "percentage": 100}]
     try:
         await deployments.deploy(request, worker, share, metadata.get("annotations") or {}, trigger=trigger)
     except ApiError:
         worker["versions"].remove(version)
+        worker |= {key: value for key, value in before.items() if value is not None}
         raise
     return version
 

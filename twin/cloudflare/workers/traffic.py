@@ -1,4 +1,7 @@
-"""Lead paths and times to Workers: routes and cron schedules. Custom domains are in `domains`."""
+"""Lead paths and times to Workers: routes and cron schedules. Custom domains are in `domains`.
+
+Source of the codes and texts of routes: the documentation of the routes API, as published in 2020.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,30 @@ if TYPE_CHECKING:
 
 CRON_FIELD = re.compile(r"^[0-9A-Za-z*,/#\-]+$")
 CRON_FIELDS = 5
-NO_ROUTE = "The requested route was not found."
+NO_ROUTE = (10005, "workers.api.error.not_found")
 
 
 def check_route(store: Store, zone: Json, body: Json, *, other_than: str = "") -> None:
     """Refuse a route to a missing script, outside the zone, or with a pattern that exists."""
     required(body, "pattern")
-    host = str(body["pattern"]).split("://")[-1].split("/")[0]
-    if not (host.endswith(zone["name"])):
-        raise ApiError(400, 10022, f"The pattern's host {host} is not in the zone {zone['name']}.")
+    check_pattern(zone, str(body["pattern"]))
     if any(r["pattern"] == body["pattern"] and r["id"] != other_than for r in zone["routes"].values()):
         raise ApiError(409, 10020, "A route with the same pattern already exists.")
-    if body.get("script"):
-        store.worker(body["script"])
+    if body.get("script") and not any(body["script"] == worker["name"] for worker in store.workers()):
+        raise ApiError(400, 10019, "workers.api.error.invalid_route_script_missing")
+
+
+def check_pattern(zone: Json, pattern: str) -> None:
+    """Refuse what is no pattern of the zone: stars only at both ends, no query; `*/*` is the whole zone."""
+    host, _, path = re.sub(r"^https?://", "", pattern).partition("/")
+    bare = host.removeprefix("*").removeprefix(".").lower()
+    if "?" in pattern:
+        raise ApiError(400, 10022, f"Route pattern should not have query parameters {pattern}")
+    if "*" in host[1:] or "*" in path[:-1]:
+        where = "the beginning of the hostname and the end of the path"
+        raise ApiError(400, 10022, f"Route pattern may only contain wildcards at {where}: {pattern}")
+    if host != "*" and bare != zone["name"] and not bare.endswith("." + zone["name"]):
+        raise ApiError(400, 10022, f"Route pattern must include zone name: {pattern}")
 
 
 async def post_route(request: web.Request) -> web.Response:
@@ -50,14 +64,14 @@ async def list_routes(request: web.Request) -> web.Response:
 async def get_route(request: web.Request) -> web.Response:
     """Show a route."""
     zone = store_of(request).zone(request.match_info["zone"])
-    return ok(found(zone["routes"], request.match_info["route"], 10029, NO_ROUTE))
+    return ok(found(zone["routes"], request.match_info["route"], *NO_ROUTE))
 
 
 async def put_route(request: web.Request) -> web.Response:
     """Replace a route."""
     store, body = store_of(request), await read(request)
     zone = store.zone(request.match_info["zone"])
-    route = found(zone["routes"], request.match_info["route"], 10029, NO_ROUTE)
+    route = found(zone["routes"], request.match_info["route"], *NO_ROUTE)
     check_route(store, zone, body, other_than=route["id"])
     route |= {"pattern": body["pattern"], "script": body.get("script")}
     changed(request, f"route {route['pattern']} changed")
@@ -67,7 +81,7 @@ async def put_route(request: web.Request) -> web.Response:
 async def delete_route(request: web.Request) -> web.Response:
     """Delete a route."""
     zone = store_of(request).zone(request.match_info["zone"])
-    route = found(zone["routes"], request.match_info["route"], 10029, NO_ROUTE)
+    route = found(zone["routes"], request.match_info["route"], *NO_ROUTE)
     del zone["routes"][route["id"]]
     changed(request, f"route {route['pattern']} deleted")
     return ok({"id": route["id"]})

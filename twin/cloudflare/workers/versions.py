@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, unrouted
 from twin.cloudflare.store import ENGINES, changed, found, now, source_of, store_of, version_id
-from twin.cloudflare.workers import assets, bindings, uploads
+from twin.cloudflare.workers import assets, bindings, classes, uploads
 from twin.route import Route
 from twin.world import UnrunnableError
 
@@ -39,8 +39,15 @@ async def create(
         raise ApiError(400, 10021, f"main_module '{main}' is not among the uploaded modules.")
     notes = {k: v for k, v in (body.get("annotations") or {}).items() if k != "workers/triggered_by"}
     check_notes(notes)
+    code = text_of(store, modules, str(main)) if modules else ""
+    objects = classes.migrated(worker, body.get("migrations"), code, deploys=trigger == "upload")
     taken = bindings.accept(
-        store, worker, body.get("bindings") or [], keep=body.get("keep_bindings") or [], strict=strict
+        store,
+        worker,
+        body.get("bindings") or [],
+        keep=body.get("keep_bindings") or [],
+        strict=strict,
+        classes=objects["classes"],
     )
     worker["number"] = worker.get("number", 0) + 1
     version: Json = {
@@ -50,17 +57,19 @@ async def create(
         "source": source_of(request),
         "annotations": {**notes, "workers/triggered_by": trigger},
         "bindings": taken,
-        **described(store, body, modules, str(main or "")),
+        "migration_tag": objects["tag"],
+        "classes": objects["classes"],
+        **described(body, modules, str(main or ""), code),
     }
     if served is not None:
         version["assets"] = served
     worker["versions"].append(version)
     await start(request, worker, version)
-    worker["updated_on"] = now()
+    worker |= {"updated_on": now(), "migration_tag": objects["tag"], "classes": objects["classes"]}
     return version
 
 
-def described(store: Store, body: Json, modules: list[Json], main: str) -> Json:
+def described(body: Json, modules: list[Json], main: str, code: str) -> Json:
     """Return what a version keeps of its code and of how it is run."""
     kept = {optional: body[optional] for optional in ("limits", "placement", "migrations") if body.get(optional)}
     return kept | {
@@ -70,7 +79,7 @@ def described(store: Store, body: Json, modules: list[Json], main: str) -> Json:
         "compatibility_date": body.get("compatibility_date") or "",
         "compatibility_flags": body.get("compatibility_flags") or [],
         "usage_model": body.get("usage_model") or "standard",
-        "handlers": handlers(store, modules, main) if modules else ["fetch"],
+        "handlers": sorted(set(HANDLER.findall(code))) if modules else ["fetch"],
         "etag": hashlib.sha256("".join(m["blob"] for m in modules).encode()).hexdigest(),
     }
 
@@ -92,10 +101,9 @@ def check_notes(notes: Json) -> None:
             raise ApiError(400, 10021, f"annotation {key} is longer than {most} bytes")
 
 
-def handlers(store: Store, modules: list[Json], main: str) -> list[str]:
-    """Return the event handlers that the main module seems to export."""
-    text = next(store.blob(m["blob"]) for m in modules if m["name"] == main).decode("utf-8", "replace")
-    return sorted(set(HANDLER.findall(text)))
+def text_of(store: Store, modules: list[Json], main: str) -> str:
+    """Return the main module as text, in which handlers and classes are looked for."""
+    return next(store.blob(m["blob"]) for m in modules if m["name"] == main).decode("utf-8", "replace")
 
 
 def get(worker: Json, wanted: str) -> Json:
@@ -135,6 +143,7 @@ def show(version: Json, *, whole: bool = True) -> Json:
                 "compatibility_flags": version["compatibility_flags"],
                 "usage_model": version["usage_model"],
                 **({"limits": version["limits"]} if version.get("limits") else {}),
+                **({"migration_tag": version["migration_tag"]} if version.get("migration_tag") else {}),
             },
         }
         view["startup_time_ms"] = version.get("startup_time_ms", 1)
@@ -143,7 +152,7 @@ def show(version: Json, *, whole: bool = True) -> Json:
 
 def show_resource(store: Store, version: Json, *, modules: bool) -> Json:
     """Return a version as `workers/workers/W/versions` shows it, module contents only when asked for."""
-    hidden = {"modules", "handlers", "etag", "service_worker", "assets"}
+    hidden = {"modules", "handlers", "etag", "service_worker", "assets", "classes"}
     view = {k: v for k, v in version.items() if k not in hidden}
     view["bindings"] = bindings.shown(version["bindings"])
     view["urls"] = []  # no address of a single version is served

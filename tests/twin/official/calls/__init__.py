@@ -29,5 +29,7 @@ LACKING = {
     "DELETE /accounts/{account}/workers/services/{script}": "not in the OpenAPI: wrangler's own",
     "GET /accounts/{account}/workers/services/{script}": "not in the OpenAPI: wrangler's and the provider's own",
     "PATCH /accounts/{account}/workers/workers/{worker}/versions/latest": "newer than the client's OpenAPI",
+    "GET /zones/{zone}/settings": "no longer in the OpenAPI, though documented",
+    "PATCH /zones/{zone}/settings": "no longer in the OpenAPI, though documented",
     "POST /graphql": "the client speaks REST only",
 }
