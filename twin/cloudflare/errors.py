@@ -3,6 +3,7 @@
 ```
 ApiError                any refusal: HTTP status, code, text
 ├── missing(...)        404 of a named kind of object
+├── misread(...)        400 of a request that a handler stumbled over
 └── unrouted(...)       a call that the twin lacks: 501 and the file to extend
 ```
 """
@@ -10,11 +11,14 @@ ApiError                any refusal: HTTP status, code, text
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from typing import Any
 
 from aiohttp import web
 
 Json = dict[str, Any]
+_log = logging.getLogger("twin.cloudflare")
 
 
 class ApiError(Exception):
@@ -45,6 +49,16 @@ def ok(
     if info is not None:
         body["result_info"] = info
     return web.json_response(body, status=status)
+
+
+def misread(error: Exception) -> ApiError:
+    """Return 400 for a request whose parts are of other kinds than a handler took them for; it names the place."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/twin/" in frame.filename]
+    where = f"twin/{frames[-1].filename.rpartition('/twin/')[2]}:{frames[-1].lineno}" if frames else "the twin"
+    _log.error("a request was not understood", exc_info=error)
+    refusal = ApiError(400, 10021, "The request could not be read: a part of it is not of the expected kind.")
+    refusal.messages.append(f"{where}: {type(error).__name__}: {error}; if the request is right, mend it there")
+    return refusal
 
 
 def unrouted(method: str, path: str, extend: str) -> ApiError:
@@ -84,10 +98,10 @@ async def read(request: web.Request) -> Json:
 
 async def read_any(request: web.Request) -> object:
     """Return the request's JSON value of any kind; 400 when it does not parse."""
-    text = await request.text()
     try:
+        text = await request.text()
         return json.loads(text) if text else {}
-    except ValueError:
+    except (LookupError, ValueError):  # an encoding that there is not, bytes that are none of it, no JSON
         raise ApiError(400, 6007, "Malformed JSON in request body") from None
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from twin.cloudflare import bind
 from twin.cloudflare.contents import ORDER, TYPES, check_content, check_data, content_of, inside
-from twin.cloudflare.errors import ApiError, Json, ok, page, read
+from twin.cloudflare.errors import ApiError, Json, listed, ok, page, read, shaped
 from twin.cloudflare.store import changed, found, now, object_id, store_of
 from twin.route import Route
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROXIABLE = frozenset({"A", "AAAA", "CNAME"})
+SHAPE = {"name": str, "type": str, "content": str, "ttl": int, "proxied": bool, "priority": int, "comment": str}
 SETTABLE = ("name", "type", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
 AUTOMATIC = 1
 SHORTEST, LONGEST = 60, 86400  # seconds; 30 only on Enterprise
@@ -56,6 +57,7 @@ def build(zone: Json, sent: Json, old: Json | None) -> Json:
     kind = str(sent.get("type") or (old or {})["type"]).upper()
     if kind not in TYPES:
         raise ApiError(400, 1004, "DNS Validation Error", error_chain=[{"code": 9009, "message": "Invalid type."}])
+    shaped(sent, 9207, **SHAPE)
     base: Json = dict(old or {})
     fresh: Json = {"ttl": AUTOMATIC, "proxied": False, "comment": None, "tags": [], "settings": {}, "meta": {}}
     fields = {key: sent[key] for key in SETTABLE if key in sent}
@@ -238,7 +240,7 @@ async def listing(request: web.Request) -> web.Response:
 async def batch(request: web.Request) -> web.Response:
     """Do deletes, patches, puts and posts as one transaction: the first error leaves everything as it was."""
     zone, body = zone_of(request), await read(request)
-    if sum(len(body.get(part) or []) for part in ("deletes", "patches", "puts", "posts")) > BATCH_MOST:
+    if sum(len(listed(body, part, dict, 9207)) for part in ("deletes", "patches", "puts", "posts")) > BATCH_MOST:
         raise ApiError(400, 81103, f"A batch may change at most {BATCH_MOST} records.")
     trial: Json = {"name": zone["name"], "records": copy.deepcopy(zone["records"])}
     result = {

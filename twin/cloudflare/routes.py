@@ -17,7 +17,7 @@ from twin.cloudflare.access.meter import METERS, Meters
 from twin.cloudflare.alerting import healthchecks, history, policies
 from twin.cloudflare.alerting.dispatch import DISPATCHER, Dispatcher
 from twin.cloudflare.analytics import calls as analytics
-from twin.cloudflare.errors import ApiError, unrouted
+from twin.cloudflare.errors import ApiError, misread, unrouted
 from twin.cloudflare.observability import tails, telemetry
 from twin.cloudflare.observability import traffic as observed
 from twin.cloudflare.pages import deployments as site_deployments
@@ -122,6 +122,8 @@ async def answer(request: web.Request, handler: Next) -> web.StreamResponse:
         response = await handler(request)
     except ApiError as error:
         response = error.response()
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:  # aiohttp asserts of forms
+        response = misread(error).response()
     ray = f"{secrets.token_hex(8)}-TWN"
     trail.note(request, response, store_of(request), ray)
     response.headers["cf-ray"] = ray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,12 @@ def token(**policy: Any) -> dict[str, Any]:  # noqa: ANN401 - what is garbage
         ("POST", "user/tokens", token() | {"condition": "x"}, "an object is expected"),
         ("POST", "user/tokens", token() | {"condition": {"request_ip": {"in": [1]}}}, "in must be a list of texts"),
         ("POST", "Z/purge_cache", {"files": [1]}, "files must be addresses"),
+        ("POST", "A/workers/workers", {"name": "a", "observability": {"logs": 5}}, "logs must be an object"),
+        ("POST", "A/pages/projects", {"name": "a", "deployment_configs": {"production": 5}}, "production must be an"),
+        ("POST", "A/hyperdrive/configs", {"name": "a", "origin": {"port": "many"}}, "port must be a number"),
+        ("POST", "Z/dns_records/batch", {"posts": "x"}, "posts must be a list"),
+        ("POST", "Z/dns_records", {"name": 5, "type": "A"}, "name must be a text"),
+        ("PATCH", "Z/dnssec", {"status": ["active"]}, "The request could not be read"),
     ],
 )
 def test_garbage_is_refused_by_name(plane: Plane, method: str, path: str, body: object, text: str) -> None:
@@ -72,6 +79,12 @@ def test_garbage_is_refused_by_name(plane: Plane, method: str, path: str, body: 
     assert answer.status_code == 400, answer.text
     assert text in answer.json()["errors"][0]["message"]
     assert plane.ask("GET", "audit_logs") == []
+
+
+def test_what_a_handler_stumbles_over_names_the_place(plane: Plane) -> None:
+    """It is the twin that may be wrong: the answer says which line looked at the request, and as what."""
+    told = plane.http.patch(f"zones/{plane.zone}/dnssec", json={"status": ["active"]}).json()["messages"]
+    assert re.match(r"twin/cloudflare/protection.py:\d+: TypeError: .* mend it there$", told[0])
 
 
 def test_parameters_that_cannot_be_read_leave_the_rule_alone(plane: Plane) -> None:

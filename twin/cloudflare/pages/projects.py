@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, number, ok, read, required
+from twin.cloudflare.errors import ApiError, Json, number, ok, read, required, shaped
 from twin.cloudflare.store import changed, found, now, object_id, store_of, version_id
 from twin.route import Route
 
@@ -31,6 +31,7 @@ ENVIRONMENT: Json = {
     "compatibility_flags": [],
     "usage_model": "standard",
 }
+ENVIRONMENTS = ("preview", "production")
 SETTABLE = ("production_branch", "build_config", "source", "deployment_configs")
 
 
@@ -103,9 +104,20 @@ def find(request: web.Request) -> Json:
     return found(store_of(request).data["pages"], request.match_info["project"], 8000007, NO_PROJECT)
 
 
+def checked(body: Json) -> Json:
+    """Return the body of a project whose parts are of their kinds: 8000003."""
+    kinds: dict[str, type] = {"name": str, "production_branch": str, "build_config": dict, "source": dict}
+    configs = shaped(body, 8000003, **kinds, deployment_configs=dict).get("deployment_configs") or {}
+    for name in ENVIRONMENTS:
+        config = shaped(configs, 8000003, **{name: dict}).get(name) or {}
+        for variable in (shaped(config, 8000003, env_vars=dict).get("env_vars") or {}).values():
+            shaped(variable or {}, 8000003, type=str, value=str)
+    return body
+
+
 async def post(request: web.Request) -> web.Response:
     """Create a project."""
-    store, body = store_of(request), await read(request)
+    store, body = store_of(request), checked(await read(request))
     required(body, "name", "production_branch", code=8000003)
     name = body["name"]
     if not NAME.match(name):
@@ -120,7 +132,7 @@ async def post(request: web.Request) -> web.Response:
         "production_branch": body["production_branch"],
         "build_config": body.get("build_config") or {},
         "source": body.get("source"),
-        "deployment_configs": {k: ENVIRONMENT | (configs.get(k) or {}) for k in ("preview", "production")},
+        "deployment_configs": {k: ENVIRONMENT | (configs.get(k) or {}) for k in ENVIRONMENTS},
         "domains": {},
         "deployments": [],
         "canonical": None,
@@ -144,7 +156,7 @@ async def get(request: web.Request) -> web.Response:
 
 async def patch(request: web.Request) -> web.Response:
     """Merge the sent fields deeply into a project; null removes."""
-    project, body = find(request), await read(request)
+    project, body = find(request), checked(await read(request))
     for key in SETTABLE:
         if key in body:
             project[key] = merge(project[key], body[key])

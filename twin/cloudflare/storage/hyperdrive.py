@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
+from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, shaped
 from twin.cloudflare.store import ENGINES, changed, found, now, object_id, store_of
 from twin.cloudflare.workers import deployments, versions
 from twin.route import Route
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from twin.cloudflare.store import Store
 
+TEXTS = ("scheme", "host", "database", "user", "password")
+SHAPE = {"name": str, "origin": dict, "caching": dict, "origin_connection_limit": int}
 ORIGIN = ("scheme", "host", "port", "database", "user")
 NO_CONFIG = "Hyperdrive config not found."
 
@@ -32,7 +34,7 @@ def check_origin(origin: object) -> Json:
     """
     if not isinstance(origin, dict):
         raise ApiError(400, 2008, "origin is required")
-    whole = {"scheme": "postgres", "port": 5432} | origin
+    whole = {"scheme": "postgres", "port": 5432} | shaped(origin, 2008, port=int, **dict.fromkeys(TEXTS, str))
     for name in (*ORIGIN, "password"):
         if whole.get(name) in (None, ""):
             raise ApiError(400, 2008, f"origin.{name} is required")
@@ -59,7 +61,7 @@ def unique(store: Store, name: str, *, other_than: str = "") -> None:
 
 async def post_config(request: web.Request) -> web.Response:
     """Create a Hyperdrive config."""
-    store, body = store_of(request), await read(request)
+    store, body = store_of(request), shaped(await read(request), 2008, **SHAPE)
     required(body, "name", "origin", code=2008)
     unique(store, body["name"])
     config: Json = {
@@ -94,14 +96,14 @@ async def get_config(request: web.Request) -> web.Response:
 
 async def put_config(request: web.Request) -> web.Response:
     """Replace a Hyperdrive config; Workers that bind it use the new origin at once."""
-    config, body = find_config(request), await read(request)
+    config, body = find_config(request), shaped(await read(request), 2008, **SHAPE)
     required(body, "name", "origin", code=2008)
     return await change_config(request, config, body, check_origin(body["origin"]))
 
 
 async def patch_config(request: web.Request) -> web.Response:
     """Change the given fields of a Hyperdrive config."""
-    config, body = find_config(request), await read(request)
+    config, body = find_config(request), shaped(await read(request), 2008, **SHAPE)
     origin = check_origin(config["origin"] | (body.get("origin") or {}))
     return await change_config(request, config, {"caching": config["caching"]} | body, origin)
 

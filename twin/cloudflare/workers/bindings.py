@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, shaped
+from twin.cloudflare.errors import ApiError, Json, listed, shaped
 from twin.cloudflare.workers.classes import bound
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ NEEDED = {
 }
 
 
-def accept(store: Store, worker: Json, sent: list[Json], *, keep: list[str], strict: bool, classes: Json) -> list[Json]:
+def accept(store: Store, worker: Json, body: Json, *, strict: bool, classes: Json) -> list[Json]:
     """Return the bindings of a new version, sorted by name, inherited ones filled in.
 
-    `keep` names the kinds that the newest version's bindings keep without being listed (`keep_bindings`).
+    Its `keep_bindings` names the kinds that the newest version's bindings keep without being listed.
     Raises 400/10021 for a malformed binding, 400/10057 for an `inherit` that leads nowhere when `strict`.
     """
     taken: dict[str, Json] = {}
     newest = worker["versions"][-1]["bindings"] if worker["versions"] else []
     for old in newest:
-        if old["type"] in keep:
+        if old["type"] in listed(body, "keep_bindings", str):
             taken[old["name"]] = dict(old)
-    for binding in sent:
-        name = binding.get("name", "")
+    for binding in listed(body, "bindings", dict):
+        name = shaped(binding, name=str, type=str).get("name", "")
         if not name or not binding.get("type"):
             raise ApiError(400, 10021, "Binding name and type must be specified.")
         if binding["type"] == "inherit":
@@ -91,9 +91,10 @@ def check(store: Store, binding: Json) -> None:
         if simple.get("period") not in PERIODS or not simple.get("limit"):
             raise ApiError(400, 10021, f"binding {name}: simple.limit must be set and simple.period one of 10, 60")
     need = NEEDED.get(kind)
+    shaped(binding, **{need: str} if need and kind != "json" else {})
     if need and binding.get(need) is None and not (kind == "hyperdrive" and binding.get("hyperdrive_id")):
         raise ApiError(400, 10021, f"invalid or missing {need} property for binding {name}")
-    if kind == "hyperdrive" and binding["id"] not in store.data["hyperdrive"]:
+    if kind == "hyperdrive" and binding.get("id", binding.get("hyperdrive_id")) not in store.data["hyperdrive"]:
         raise ApiError(400, 10021, f"hyperdrive config {binding['id']} of binding {name} not found")
     if kind == "kv_namespace" and binding["namespace_id"] not in store.data["namespaces"]:
         raise ApiError(400, 10041, f"KV namespace '{binding['namespace_id']}' not found.")

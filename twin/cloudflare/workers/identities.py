@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, page, read, required
+from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, shaped
 from twin.cloudflare.store import ENGINES, changed, now, object_id, store_of
 from twin.route import Route
 
@@ -19,6 +19,7 @@ OBSERVABILITY: Json = {
     "logs": {"enabled": False, "head_sampling_rate": 1, "invocation_logs": True, "persist": True, "destinations": []},
     "traces": {"enabled": False, "head_sampling_rate": 1, "persist": True, "destinations": []},
 }
+SHAPE = {"name": str, "logpush": bool, "tags": list, "tail_consumers": list, "subdomain": dict, "observability": dict}
 SETTABLE = ("name", "logpush", "tags", "tail_consumers", "subdomain", "observability")
 
 
@@ -44,7 +45,9 @@ def create(store: Store, name: str, body: Json) -> Json:
 
 def change(worker: Json, body: Json) -> None:
     """Replace the settable fields; what is not sent gets the provider's default."""
-    sent = body.get("observability") or {}
+    sent = shaped(body, **SHAPE).get("observability") or {}
+    for part in ("logs", "traces"):
+        shaped(sent, **{part: dict})
     worker["name"] = body.get("name", worker["name"])
     worker["logpush"] = bool(body.get("logpush", False))
     worker["tags"] = body.get("tags") or []
@@ -104,7 +107,7 @@ async def settle(request: web.Request, worker: Json, name: str) -> None:
 async def post(request: web.Request) -> web.Response:
     """Create a Worker."""
     store, body = store_of(request), await read(request)
-    required(body, "name")
+    required(shaped(body, **SHAPE), "name")
     worker = create(store, body["name"], body)
     changed(request, f"worker {worker['name']} created")
     return ok(show(worker))
@@ -125,7 +128,7 @@ async def put(request: web.Request) -> web.Response:
     """Replace a Worker's settings, name included."""
     store, body = store_of(request), await read(request)
     worker = store.worker(request.match_info["worker"])
-    required(body, "name")
+    required(shaped(body, **SHAPE), "name")
     await settle(request, worker, body["name"])
     change(worker, body)
     changed(request, f"worker {worker['name']} changed")
@@ -136,7 +139,7 @@ async def patch(request: web.Request) -> web.Response:
     """Change the given settings of a Worker."""
     store, body = store_of(request), await read(request)
     worker = store.worker(request.match_info["worker"])
-    whole = {key: worker[key] for key in SETTABLE} | body
+    whole = {key: worker[key] for key in SETTABLE} | shaped(body, **SHAPE)
     await settle(request, worker, whole["name"])
     change(worker, whole)
     changed(request, f"worker {worker['name']} changed")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader
 
-from twin.cloudflare.errors import ApiError, Json, required
+from twin.cloudflare.errors import ApiError, Json, objects, required, shaped
 from twin.cloudflare.store import store_of
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def read_metadata(body: bytes) -> Json:
     return metadata
 
 
-def decoded(store: Store, sent: list[Json]) -> list[Json]:
+def decoded(store: Store, sent: object) -> list[Json]:
     """Return the modules of a JSON upload, their bytes kept as blobs."""
     modules = []
-    for row in sent:
-        required(row, "name", "content_type", "content_base64")
+    for row in objects(sent, "modules"):
+        required(shaped(row, name=str, content_type=str, content_base64=str), "name", "content_type", "content_base64")
         try:
             content = base64.b64decode(row["content_base64"], validate=True)
         except ValueError:

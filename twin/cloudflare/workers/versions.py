@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, unrouted
+from twin.cloudflare.errors import ApiError, Json, ok, page, read, required, shaped, unrouted
 from twin.cloudflare.store import ENGINES, changed, found, now, source_of, store_of, version_id
 from twin.cloudflare.workers import assets, bindings, classes, uploads
 from twin.route import Route
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 DEPLOYABLE = 100  # a rollback reaches the last 100 uploaded versions (changelog of 2025-09-11)
 MESSAGE_BYTES = 1000
 TAG_BYTES = 100
+SHAPE: dict[str, type] = {
+    **dict.fromkeys(("main_module", "body_part", "compatibility_date", "usage_model"), str),
+    **dict.fromkeys(("annotations", "assets", "limits", "placement"), dict),
+    "compatibility_flags": list,
+}
+"""Of which kind the parts of an upload's metadata are."""
 HANDLER = re.compile(r"\b(fetch|scheduled|queue|email|tail|trace)\s*(?:\(|:|=)")
 
 
@@ -33,7 +39,7 @@ async def create(
     module is none of them or does not start, and what `bindings.accept` and `assets.accept` raise.
     """
     store = store_of(request)
-    main = body.get("main_module") or body.get("body_part")
+    main = shaped(body, **SHAPE).get("main_module") or body.get("body_part")
     served = assets.accept(store, worker, body)
     if main not in [module["name"] for module in modules] and (modules or served is None):
         raise ApiError(400, 10021, f"main_module '{main}' is not among the uploaded modules.")
@@ -41,14 +47,7 @@ async def create(
     check_notes(notes)
     code = text_of(store, modules, str(main)) if modules else ""
     objects = classes.migrated(worker, body.get("migrations"), code, deploys=trigger == "upload")
-    taken = bindings.accept(
-        store,
-        worker,
-        body.get("bindings") or [],
-        keep=body.get("keep_bindings") or [],
-        strict=strict,
-        classes=objects["classes"],
-    )
+    taken = bindings.accept(store, worker, body, strict=strict, classes=objects["classes"])
     worker["number"] = worker.get("number", 0) + 1
     version: Json = {
         "id": version_id(),
