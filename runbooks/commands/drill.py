@@ -43,8 +43,10 @@ def drill(
     Changes nothing but a twin of its own on free ports, which is gone afterwards; the evidence stays in the ops home.
     `rehearsal` breaks nothing and needs no twin: `invoke drill rehearsal --stack prod` restores production's newest own
     backup on this machine and compares it; only the proof is written.
-    Exit 0 only when every drill is proven. Costs: about half a minute, with --all two minutes;
-    the first time the engines are fetched.
+    A drill that is not proven, or could not be measured, does not end it: the next one gets a fresh twin, and all are
+    named at the end. Ctrl-C does. Exit 0 only when every drill is proven, 1 when one is not; 3 after Ctrl-C, 4 when
+    another operator's run is in the way. Costs: about half a minute, with --all two minutes; the first time the engines
+    are fetched.
     """
 
     def work(console: Console) -> Exit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,23 @@ import msgspec
 
 from runbooks.commands.frame.console import account
 from runbooks.commands.frame.homes import open_catalog
+from runbooks.commands.frame.naming import of_stack
+from runbooks.commands.frame.speaking import unexpected
 from runbooks.drills.programme import SCENARIOS, chosen, rehearse
 from runbooks.drills.rehearsal import Keeper
-from runbooks.model.errors import Exit
+from runbooks.drills.rig.stages import Stages
+from runbooks.model.errors import Exit, OpsError
+from runbooks.model.evidence import Verdict
 from runbooks.render.documents import junit as junit_xml
 from runbooks.render.wording import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
     from runbooks.commands.frame.console import Console
     from runbooks.drills.programme import Report
     from runbooks.drills.rig.papers import Drilled
+    from runbooks.model.evidence import DrillEvidence
 
 
 def listed(console: Console) -> Exit:
@@ -40,39 +43,44 @@ def listed(console: Console) -> Exit:
 def drill(console: Console, names: Sequence[str], *, every: bool, junit: str) -> Exit:
     """Run the drills and tell how they went."""
     scenarios = chosen(names, every=every)
-    signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped on the way out
-    settings = console.settings
-    keeper = Keeper(settings, console.runner, lambda: open_catalog(settings), console.redact, console.environ)
-    report = rehearse(keeper, scenarios, environ=console.environ, show=console.show, actor=account())
+    settings, redact, stop = console.settings, console.redact, console.stop
+    keeper = Keeper(settings, console.runner, lambda: open_catalog(settings), redact, console.environ, stop)
+    stages = Stages(settings, console.environ, console.show, account(), stop, redact)
+    report = rehearse(keeper, scenarios, stages, explain=lambda error: _text(error, console))
+    console.show.end()
     if junit:
         xml = junit_xml([(d.evidence, d.run or "") for d in report.drills], seconds=report.seconds)
         Path(junit).write_text(console.redact(xml), "utf-8")
     for line in lines(report):
         print(console.redact(line), file=sys.stderr if console.flags.json else sys.stdout)
+    next_command = (
+        of_stack(f"invoke drill {' '.join(report.unproven)}", console.flags.stack) if report.unproven else None
+    )
     if console.flags.json:
-        console.print_json(document(report))
-    return Exit.DONE if report.passed else Exit.FAILED
+        console.print_json(document(report, next_command))
+    if next_command:
+        console.show.next(next_command)
+    return report.exit
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: Report, next_command: str | None) -> dict[str, Any]:
     """Return the result as `--json` prints it."""
-    return {"passed": report.passed, "drills": [_document(drilled) for drilled in report.drills]}
+    return {
+        "passed": report.passed,
+        "exit": int(report.exit),
+        "drills": [_document(drilled) for drilled in report.drills],
+        "next_command": next_command,
+    }
 
 
 def lines(report: Report) -> Iterator[str]:
     """Yield the result for people."""
     for drilled in report.drills:
-        evidence, limits = drilled.evidence, drilled.evidence.objective
-        detected, recovered = evidence.detected_seconds, evidence.recovery_seconds
+        evidence = drilled.evidence
         yield ""
-        yield f"{evidence.drill}: {'proven' if evidence.passed else 'NOT PROVEN'}"
-        yield f"  detected after       {'never' if detected is None else span(detected)}"
-        took = "never" if recovered is None else span(recovered)
-        yield f"  recovered after      {took}   (objective {span(limits.rto_seconds)})"
-        counts = evidence.counts
-        lost = f"{counts.lost} of {counts.accepted} within {span(evidence.lost_window_seconds)}"
-        said = f"{lost}   (objective {span(limits.rpo_seconds)})" if counts.requests else "no traffic in this drill"
-        yield f"  accepted writes lost {said}"
+        yield f"{evidence.drill}: {evidence.verdict if evidence.passed else evidence.verdict.upper()}"
+        if evidence.measured:
+            yield from _figures(evidence)
         yield from (f"  problem              {problem}" for problem in evidence.problems)
         for name, path in (
             ("journal", drilled.journal),
@@ -81,11 +89,38 @@ def lines(report: Report) -> Iterator[str]:
         ):
             if path is not None:
                 yield f"  {name:<20} {path}"
-    proven = sum(drilled.evidence.passed for drilled in report.drills)
     yield ""
-    yield f"{proven} of {len(report.drills)} drills proven in {span(report.seconds)}"
-    if report.stack_file is not None:
-        yield f"Look closer: invoke runs.show --stack {shlex.quote(str(report.stack_file))}"
+    yield from _in_all(report)
+    for file in report.stack_files:
+        yield f"Look closer: invoke runs.show --stack {shlex.quote(str(file))}"
+
+
+def _figures(evidence: DrillEvidence) -> Iterator[str]:
+    limits, counts = evidence.objective, evidence.counts
+    detected, recovered = evidence.detected_seconds, evidence.recovery_seconds
+    yield f"  detected after       {'never' if detected is None else span(detected)}"
+    took = "never" if recovered is None else span(recovered)
+    yield f"  recovered after      {took}   (objective {span(limits.rto_seconds)})"
+    lost = f"{counts.lost} of {counts.accepted} within {span(evidence.lost_window_seconds)}"
+    said = f"{lost}   (objective {span(limits.rpo_seconds)})" if counts.requests else "no traffic in this drill"
+    yield f"  accepted writes lost {said}"
+
+
+def _in_all(report: Report) -> Iterator[str]:
+    """Yield how many drills were proven, and the names of those that were not."""
+    ended = {
+        verdict: [one.evidence.drill for one in report.drills if one.evidence.verdict is verdict] for verdict in Verdict
+    }
+    proven = ended.pop(Verdict.PROVEN)
+    yield f"{len(proven)} of {len(report.drills)} drills proven in {span(report.seconds)}"
+    yield from (f"{verdict}: {', '.join(names)}" for verdict, names in ended.items() if names)
+
+
+def _text(error: Exception, console: Console) -> str:
+    """Return what went wrong, and what to type next where that is known."""
+    if not isinstance(error, OpsError):
+        return unexpected(error, console, console.redact)
+    return f"{error} Next: {error.next_command}" if error.next_command else str(error)
 
 
 def _document(drilled: Drilled) -> dict[str, Any]:
@@ -93,6 +128,8 @@ def _document(drilled: Drilled) -> dict[str, Any]:
     return {
         "name": evidence.drill,
         "passed": evidence.passed,
+        "verdict": evidence.verdict,
+        "problems": evidence.problems,
         "detected_seconds": evidence.detected_seconds,
         "recovery_seconds": evidence.recovery_seconds,
         "lost_accepted_writes": evidence.counts.lost,
@@ -103,7 +140,3 @@ def _document(drilled: Drilled) -> dict[str, Any]:
         "postmortem": drilled.postmortem,
         "attestation": drilled.attestation,
     }
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)

@@ -1,11 +1,13 @@
-"""Run drills one after the other on one stage, and leave the evidence of each beside the journal of its repair."""
+"""Run drills one after the other, and leave the evidence of each: beside the journal of its repair, if there is one."""
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from runbooks.drills.bad_dns import BadDns
 from runbooks.drills.bad_migration import BadMigration
@@ -21,19 +23,23 @@ from runbooks.drills.rehearsal import Keeper, Rehearsal
 from runbooks.drills.rig.bench import Bench
 from runbooks.drills.rig.own_backups import back_up
 from runbooks.drills.rig.papers import Drilled, Papers
-from runbooks.drills.rig.stage import Phases, Stage, staged
-from runbooks.model.errors import NotSo, OpsError, Refused
-from runbooks.model.evidence import Counts, DrillEvidence, Objective
+from runbooks.drills.rig.site import utc_now
+from runbooks.drills.rig.stage import own_name
+from runbooks.engine.signals import StopNow
+from runbooks.model.errors import Exit, HeldByOther, OpsError, Refused
+from runbooks.model.evidence import DRILLS, Counts, DrillEvidence, Objective
 from runbooks.model.settings import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from runbooks.drills.rig.bench import Measured
     from runbooks.drills.rig.scenario import Scenario
-    from runbooks.engine.runner import Show
-    from runbooks.model.settings import Settings
+    from runbooks.drills.rig.site import Site
+    from runbooks.drills.rig.stage import Phases
+    from runbooks.drills.rig.stages import Stages
 
 SCENARIOS: Final[tuple[Scenario | Rehearsal, ...]] = (
     BadRelease(),
@@ -53,20 +59,35 @@ USUAL: Final = ("bad-release", "lost-table")
 """What is run when nothing is named: code and data, in half a minute."""
 
 
+WORST: Final = (Exit.DONE, Exit.PAUSED, Exit.HELD, Exit.FAILED)
+"""Ways to end, from good to bad: a drill that failed weighs more than those that were not begun."""
+
+
 @dataclass
 class Report:
-    """All drills of one rehearsal, and the seconds by phase."""
+    """All drills of one rehearsal, and the seconds by phase. `exit` is the worst of how they ended."""
 
+    phases: Phases
+    stack_files: Sequence[Path]
+    """The drills' own; they lead to the journals when the twins are long gone."""
     drills: list[Drilled] = field(default_factory=list)
-    phases: Phases = field(default_factory=Phases)
     seconds: float = 0.0
-    stack_file: Path | None = None
-    """The drill's own; it leads to its journals when the twin is long gone."""
+    exit: Exit = Exit.DONE
 
     @property
     def passed(self) -> bool:
         """Tell whether every drill was proven, and there was one."""
-        return bool(self.drills) and all(drilled.evidence.passed for drilled in self.drills)
+        return bool(self.drills) and not self.unproven
+
+    @property
+    def unproven(self) -> list[str]:
+        """Return the names of the drills that have proven nothing."""
+        return [drilled.evidence.drill for drilled in self.drills if not drilled.evidence.passed]
+
+    def add(self, drilled: Drilled, ended: Exit) -> None:
+        """Take in how one more drill ended."""
+        self.drills.append(drilled)
+        self.exit = max(self.exit, ended, key=WORST.index)
 
 
 def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario | Rehearsal, ...]:
@@ -81,66 +102,93 @@ def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario | Reh
 
 
 def rehearse(
-    keeper: Keeper, scenarios: Sequence[Scenario | Rehearsal], *, environ: Mapping[str, str], show: Show, actor: str
+    keeper: Keeper, scenarios: Sequence[Scenario | Rehearsal], stages: Stages, *, explain: Callable[[Exception], str]
 ) -> Report:
-    """Set the stage once, if one is needed, and run the scenarios. After one that cannot be measured none is run."""
+    """Run the scenarios; after one that did not go well the next gets a fresh stage.
+
+    A signal, and another operator's run that holds the stack, end it: the rest is not run. Raises Refused where the
+    very first stage is refused: so would be all of them. `explain` words what went wrong.
+    """
     began = time.monotonic()
-    report, base = Report(), keeper.settings
-    with ExitStack() as leaving:
-        stage: Stage | None = None
-        if any(not isinstance(scenario, Rehearsal) for scenario in scenarios):
-            setting = staged(base, environ=environ, show=show, actor=actor, phases=report.phases)
-            stage = leaving.enter_context(setting)
-            report.stack_file = stage.site.settings.file
-        for scenario in scenarios:
-            show.note(f"Drill {scenario.name}: {scenario.what}")
-            try:
-                papers, measured = _measured(keeper, stage, scenario)
-            except OpsError as error:
-                redact = stage.site.redact if stage else keeper.redact
-                report.drills += _not_measured(report, base, scenarios, scenario, redact(_text(error)))
-                break
+    programme = _Programme(keeper, stages, explain, Report(stages.phases, stages.stack_files), _on_stage(scenarios))
+    left = deque(scenarios)
+    try:
+        while left and programme.goes_on(left.popleft()):
+            pass
+    finally:
+        stages.leave()
+    for scenario in left:
+        programme.miss(scenario, "not run: the drill before it was stopped", utc_now(), Exit.DONE)
+    programme.report.seconds = round(time.monotonic() - began, 3)
+    return programme.report
+
+
+def _on_stage(scenarios: Sequence[Scenario | Rehearsal]) -> bool:
+    return any(not isinstance(scenario, Rehearsal) for scenario in scenarios)
+
+
+@dataclass
+class _Programme:
+    """Drills in a row. `on_stage` tells whether any of them needs a stage."""
+
+    keeper: Keeper
+    stages: Stages
+    explain: Callable[[Exception], str]
+    report: Report
+    on_stage: bool
+
+    def goes_on(self, scenario: Scenario | Rehearsal) -> bool:
+        """Run one scenario; tell whether the next one may be run."""
+        report, began = self.report, utc_now()
+        self.stages.show.note(f"Drill {scenario.name}: {scenario.what}")
+        try:
+            if report.drills and not report.drills[-1].evidence.passed:
+                self.stages.leave()
+            papers, measured = self._measured(scenario)
             with report.phases.measured(f"{scenario.name}: documents"):
-                report.drills.append(papers.write(measured))
-    report.seconds = round(time.monotonic() - began, 3)
-    return report
+                drilled = papers.write(measured)
+        except StopNow as asked:
+            self.stages.leave()
+            self.miss(scenario, f"stopped by {asked.name}", began, Exit.PAUSED)
+            return False
+        except HeldByOther as error:
+            self.miss(scenario, self.explain(error), began, error.exit)
+            return False
+        except Exception as error:  # a drill's edge: one that trips must not take the others with it
+            of_all = isinstance(error, Refused) and not (isinstance(scenario, Rehearsal) or self.stages.stack_files)
+            if of_all and not report.drills:
+                raise
+            self.miss(scenario, self.explain(error), began, Exit.FAILED)
+        else:
+            report.add(drilled, Exit.DONE if drilled.evidence.passed else Exit.FAILED)
+        return True
 
+    def _measured(self, scenario: Scenario | Rehearsal) -> tuple[Papers, Measured]:
+        """Run one scenario, and return where its papers belong and what was measured."""
+        keeper, stages = self.keeper, self.stages
+        if not isinstance(scenario, Rehearsal):
+            stage = stages.standing()
+            return self._papers(stage.site), Bench(stage, scenario).measure()
+        if self.on_stage and is_local(keeper.settings.stack) and not keeper.catalog().all():
+            site = stages.standing().site  # a twin that nobody has backed up: the drill's own is, and that is rehearsed
+            back_up(site)
+            keeper = Keeper(site.settings, site.runner, site.catalog, site.redact, site.environ, site.stop)
+        return self._papers(keeper), scenario.measure(keeper)
 
-def _measured(keeper: Keeper, stage: Stage | None, scenario: Scenario | Rehearsal) -> tuple[Papers, Measured]:
-    """Run one scenario, and return where its papers belong and what was measured."""
-    if not isinstance(scenario, Rehearsal):
-        if stage is None:
-            message = f"drill {scenario.name}: expected a stage"
-            raise NotSo(message)
-        site = stage.site
-        return Papers(site.settings, site.runner.home, site.redact), Bench(stage, scenario).measure()
-    if stage is not None and is_local(keeper.settings.stack) and not keeper.catalog().all():
-        site = stage.site  # a twin that nobody has backed up: the drill's own is, and that is rehearsed
-        back_up(site)
-        keeper = Keeper(site.settings, site.runner, site.catalog, site.redact, site.environ)
-    papers = Papers(keeper.settings, keeper.runner.home, keeper.redact)
-    return papers, scenario.measure(keeper)
+    def _papers(self, owner: Site | Keeper) -> Papers:
+        return Papers(owner.settings, owner.runner.home, owner.redact, self.stages.actor)
 
-
-def _text(error: OpsError) -> str:
-    """Return what went wrong, and what to type next where that is known."""
-    return f"{error} Next: {error.next_command}" if error.next_command else str(error)
-
-
-def _not_measured(
-    report: Report, base: Settings, scenarios: Sequence[Scenario | Rehearsal], broken: Scenario | Rehearsal, text: str
-) -> Iterator[Drilled]:
-    """Yield the scenario that could not be measured, and those that did not run for it."""
-    at = scenarios.index(broken)
-    reasons = [text, *(f"not run: {broken.name} could not be measured" for _ in scenarios[at + 1 :])]
-    objectives = base.stack.objectives
-    for scenario, reason in zip(scenarios[at:], reasons, strict=True):
+    def miss(self, scenario: Scenario | Rehearsal, why: str, began: datetime, ended: Exit) -> None:
+        """Record a scenario that was not measured: in the ops home of the stack, since its stage may be none."""
+        self.stages.show.note(why := self.stages.redact(self.keeper.redact(why)))
+        objectives = self.keeper.settings.stack.objectives
         evidence = DrillEvidence(
             drill=scenario.name,
             passed=False,
-            problems=(reason,),
+            measured=False,
+            problems=(why,),
             trigger=scenario.what,
-            fault_at="",
+            fault_at=began.isoformat(),
             detected_at=None,
             detected_by=(),
             recovered_at=None,
@@ -152,6 +200,11 @@ def _not_measured(
             lost=(),
             damage=(),
             related=(),
-            phases=dict(report.phases.seconds),
+            phases=dict(self.report.phases.seconds),
         )
-        yield Drilled(evidence, None)
+        try:
+            drilled = self._papers(self.keeper).without_run(evidence, f"{DRILLS}/{own_name()}")
+        except (OSError, OpsError) as error:
+            unwritten = f"this could not be recorded: {error}"
+            drilled = Drilled(msgspec.structs.replace(evidence, problems=(why, unwritten)), None)
+        self.report.add(drilled, ended)

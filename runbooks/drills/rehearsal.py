@@ -17,6 +17,7 @@ from runbooks.drills.rig.scenario import Repaired
 from runbooks.drills.rig.site import utc_now, without_secrets
 from runbooks.engine.outcome import Consent
 from runbooks.engine.record.entry import entries_of
+from runbooks.engine.signals import AT_ONCE
 from runbooks.model.errors import Exit
 from runbooks.model.evidence import Counts, DrillEvidence, Objective
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runbooks.engine.outcome import Outcome
     from runbooks.engine.redaction import Redactor
     from runbooks.engine.runner import Runner
+    from runbooks.engine.signals import Stop
     from runbooks.model.settings import Settings
     from runbooks.steps.backups.catalog import Catalog
 
@@ -41,6 +43,8 @@ class Keeper:
     catalog: Callable[[], Catalog]
     redact: Redactor
     environ: Mapping[str, str]
+    stop: Stop | None = None
+    """Hears the signals of the whole command."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Rehearsal:
             clock=utc_now,
         )
         outcome = keeper.runner.run(book, arguments={}, consent=Consent(yes=True, reason=f"drill {self.name}"))
+        if keeper.stop is not None:
+            keeper.stop.again(AT_ONCE)
         made = catalog.get(str(outcome.plan.facts["backup"])).at
         return Measured(self._evidence(keeper, outcome, began, made), Repaired(outcome=outcome))
 

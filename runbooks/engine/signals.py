@@ -77,6 +77,13 @@ class Stop:
         """End the `during` that we are in before its work is over: from here on nothing is interrupted."""
         self._limit = None
 
+    def again(self, limit: int) -> None:
+        """Take up what `hold` ended: raise StopNow as soon as `limit` signals have come, now or later."""
+        self._limit = limit
+        if self._count >= limit:
+            self._limit = None
+            raise StopNow(self.asked)
+
     def check(self) -> None:
         """Raise StopNow if a signal has come."""
         if self._count:

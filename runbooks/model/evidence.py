@@ -6,6 +6,7 @@ Times are RFC 3339 in UTC, spans are seconds.
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -15,6 +16,14 @@ EVIDENCE: Final = "drill.json"
 
 DRILLS: Final = "drills"
 """The folder of an ops home in which each drill has an ops home of its own: its runs are not the stack's runs."""
+
+
+class Verdict(StrEnum):
+    """How a drill ended, in the words that people read."""
+
+    PROVEN = "proven"
+    NOT_PROVEN = "not proven"
+    NOT_MEASURED = "not measured"
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +83,14 @@ class Objective(msgspec.Struct, frozen=True):
 
 
 class DrillEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """One drill, whole. `passed` only when the fault bit, was repaired, and nothing is unaccounted for."""
+    """One drill, whole. `passed` only when the fault bit, was repaired, and nothing is unaccounted for.
+
+    Where not `measured` it came to no end of its own: `problems` say why, and every other field says nothing.
+    """
 
     drill: str
     passed: bool
+    measured: bool = True
     problems: tuple[str, ...]
     trigger: str
     fault_at: str
@@ -93,6 +106,13 @@ class DrillEvidence(msgspec.Struct, frozen=True, kw_only=True):
     damage: tuple[Damage, ...]
     related: tuple[RelatedRun, ...]
     phases: dict[str, float]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return how it ended, in words."""
+        if self.passed:
+            return Verdict.PROVEN
+        return Verdict.NOT_PROVEN if self.measured else Verdict.NOT_MEASURED
 
     @property
     def detected_seconds(self) -> float | None:

@@ -10,6 +10,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runbooks.model.canonical import digest
+from runbooks.model.evidence import Verdict
 from runbooks.render.drawing import draw
 from runbooks.render.wording import span, utc
 
@@ -23,11 +24,15 @@ SCHEMA: Final = "ems-ops attestation 1"
 
 
 class Attestation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a drill attests. `sha256` is over the canonical JSON of everything else in the file."""
+    """What a drill attests. `sha256` is over the canonical JSON of everything else in the file.
+
+    Where nothing was measured, `measured` and `ledger` are empty, and there is no run: its fields are None.
+    """
 
     schema: str
     drill: str
     passed: bool
+    verdict: Verdict
     problems: tuple[str, ...]
     started_at: str
     ended_at: str
@@ -39,10 +44,10 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True):
     objective: dict[str, float]
     measured: dict[str, float | int | None]
     ledger: dict[str, int]
-    run: str
-    journal: str
+    run: str | None
+    journal: str | None
     journal_entries: int
-    journal_head: str
+    journal_head: str | None
     evidence_sha256: str
 
 
@@ -67,11 +72,14 @@ def attestation_text(content: dict[str, Any]) -> str:
 
 
 def junit(drills: Sequence[tuple[DrillEvidence, str]], *, seconds: float) -> str:
-    """Return drills as JUnit XML: one test case a drill, a failure with its problems; (evidence, run) each."""
-    failed = sum(not evidence.passed for evidence, _ in drills)
-    suite = ET.Element(
-        "testsuite", name="drill", tests=str(len(drills)), failures=str(failed), errors="0", time=f"{seconds:.3f}"
-    )
+    """Return drills as JUnit XML: one test case a drill; (evidence, run) each.
+
+    One that is not proven is a failure, one that could not be measured an error, with its problems.
+    """
+    kinds = {Verdict.NOT_PROVEN: "failure", Verdict.NOT_MEASURED: "error"}
+    suite = ET.Element("testsuite", name="drill", tests=str(len(drills)), time=f"{seconds:.3f}")
+    for kind in kinds.values():
+        suite.set(f"{kind}s", str(sum(kinds.get(evidence.verdict) == kind for evidence, _ in drills)))
     for evidence, run in drills:
         spent = evidence.recovery_seconds or 0.0
         case = ET.SubElement(suite, "testcase", classname="drill", name=evidence.drill, time=f"{spent:.3f}")
@@ -79,8 +87,8 @@ def junit(drills: Sequence[tuple[DrillEvidence, str]], *, seconds: float) -> str
         for name, value in _properties(evidence, run).items():
             ET.SubElement(properties, "property", name=name, value=str(value))
         if not evidence.passed:
-            message = evidence.problems[0] if evidence.problems else "not proven"
-            failure = ET.SubElement(case, "failure", message=message)
+            message = evidence.problems[0] if evidence.problems else evidence.verdict
+            failure = ET.SubElement(case, kinds[evidence.verdict], message=message)
             failure.text = "\n".join(evidence.problems)
     ET.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"

@@ -161,11 +161,21 @@ def check_documents(drill: dict[str, Any]) -> None:
 def test_drills_that_go_back_are_proven(root: Path, stack_file: Path, tmp_path: Path) -> None:
     """Half a table deleted, a column renamed under the live release: rollback cannot help, the restore does.
 
-    The twin's backup is rehearsed then: on its stage, and alone, where there is no twin any more.
+    One that cannot be measured comes first, and costs the others nothing but its twin. The twin's backup is rehearsed
+    then: on its stage, and alone, where there is no twin any more.
     """
-    code, result, said = ended(begun(root, stack_file, "mass-delete", "bad-migration", "rehearsal"))
-    assert code == 0, said
-    deleted, migrated, rehearsed = (json.loads(evidence_of(drill).read_text("utf-8")) for drill in result["drills"])
+    changed(stack_file, "lost_table", sql="truncate nothing_of_that_name")
+    code, result, said = ended(begun(root, stack_file, "lost-table", "mass-delete", "bad-migration", "rehearsal"))
+    failed, *proven = result["drills"]
+    assert (code, [drill["verdict"] for drill in proven]) == (1, ["proven"] * 3), said
+    assert (failed["name"], failed["verdict"]) == ("lost-table", "not measured")
+    assert 'relation "nothing_of_that_name" does not exist' in failed["problems"][0]
+    assert "lost-table: NOT MEASURED" in said
+    assert "\n3 of 4 drills proven in " in said
+    assert "\nnot measured: lost-table\n" in said
+    assert json.loads(Path(failed["attestation"]).read_text("utf-8"))["verdict"] == "not measured"
+    assert result["next_command"] == f"invoke drill lost-table --stack {stack_file}"
+    deleted, migrated, rehearsed = (json.loads(evidence_of(drill).read_text("utf-8")) for drill in proven)
     assert [one["table"] for one in deleted["damage"]] == ["public.bookings"]
     assert deleted["damage"][0]["after"] > deleted["damage"][0]["broken"]
     assert "got 500" in migrated["detected_by"][0]
@@ -220,14 +230,37 @@ def test_a_killed_drill_leaves_nothing_behind(root: Path, stack_file: Path, tmp_
     assert not list(home.glob("drills/*/twin"))
 
 
-def test_a_drill_that_does_not_bite_fails(root: Path, stack_file: Path) -> None:
-    """A fault that nobody notices proves nothing: the drill fails and says so."""
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_ends_all_drills_at_once(root: Path, stack_file: Path, tmp_path: Path) -> None:
+    """Where a person stops a drill, the others are not begun; each is recorded, and nothing of the twin is left."""
+    home = tmp_path / "ops"
+    process = begun(root, stack_file, "bad-dns", "lost-table")
+    assert until(lambda: [*home.glob("drills/*/ledger-bad-dns.jsonl")], 120), (process.poll(), "it never got that far")
+    family = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    code, result, said = ended(process)
+    assert (code, [drill["verdict"] for drill in result["drills"]]) == (3, ["not measured"] * 2), said
+    stopped, later = (drill["problems"] for drill in result["drills"])
+    assert (stopped, later) == (["stopped by SIGINT"], ["not run: the drill before it was stopped"])
+    assert said.endswith(f"Next:\ninvoke drill bad-dns lost-table --stack {stack_file}\n")
+    assert until(lambda: not alive(family), GONE), names(alive(family))
+    assert not list(home.glob("drills/*/twin"))
+
+
+def changed(stack_file: Path, key: str, **values: str) -> None:
+    """Change what the stack file says of drills."""
     document = YAML(typ="safe").load(stack_file.read_text("utf-8"))
-    document["config"]["ems-ops:drill"]["lost_table"]["sql"] = "select 1"
+    document["config"]["ems-ops:drill"][key].update(values)
     with stack_file.open("w", encoding="utf-8") as written:
         YAML(typ="safe").dump(document, written)
+
+
+def test_a_drill_that_does_not_bite_fails(root: Path, stack_file: Path) -> None:
+    """A fault that nobody notices proves nothing: the drill fails and says so, and attests that."""
+    changed(stack_file, "lost_table", sql="select 1")
     code, result, said = ended(begun(root, stack_file, "lost-table"))
     drill = result["drills"][0]
     assert (code, result["passed"], drill["detected_seconds"]) == (1, False, None)
     assert "the fault did not bite" in said
     assert drill["journal"] is None
+    assert json.loads(Path(drill["attestation"]).read_text("utf-8"))["verdict"] == "not proven"

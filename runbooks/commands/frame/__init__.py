@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit as Leave
 
-from runbooks.commands.frame.streams import lasting
+from runbooks.commands.frame.streams import lasting, lost
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow, leave
 
 if TYPE_CHECKING:
@@ -66,17 +66,28 @@ def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
 
 
 def _performed(flags: Flags, work: Callable[[Console], Exit], stop: Stop) -> Exit:
-    from runbooks.commands.frame.console import Console, report  # httpx, msgspec and rich wait until here
+    from runbooks.commands.frame.console import Console  # httpx, msgspec and rich wait until here
+    from runbooks.commands.frame.speaking import report
 
     console: Console | None = None
     try:
         console = Console(flags, root=ROOT, environ=os.environ, stop=stop)
-        return stop.during(AT_ONCE, partial(work, console))
+        return _printed(stop.during(AT_ONCE, partial(work, console)), console)
     except (Exception, StopNow) as error:  # noqa: BLE001 - the edge: nobody is above to turn it into a message
         return report(error, console, as_json=flags.json)
     finally:
         if console is not None:
             console.close()
+
+
+def _printed(code: Exit, console: Console) -> Exit:
+    """Say when not all of what was printed could be; a command that did nothing else has failed then."""
+    error = lost(sys.stdout)
+    if error is None:
+        return code
+    kept = "; what was done stands in the journal: invoke runs.show" if console.acted else ""
+    print(f"standard output: {error.strerror}: not all of it was written{kept}", file=sys.stderr)  # noqa: T201 - the edge speaks
+    return code if code or console.acted else type(code)["FAILED"]
 
 
 def _aside(text: str) -> None:

@@ -6,7 +6,6 @@ import os
 import pwd
 import shlex
 import sys
-import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,12 +17,12 @@ import msgspec
 from runbooks.commands.frame.homes import open_home, signer_of
 from runbooks.commands.frame.naming import of_stack
 from runbooks.commands.frame.shelf import SHELF, typed_as
+from runbooks.commands.frame.speaking import print_json
 from runbooks.engine.asking import approved
 from runbooks.engine.manual import Answers, Ask, with_manual
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Outcome, Runner
-from runbooks.engine.signals import StopNow
-from runbooks.model.errors import Exit, OpsError, Refused
+from runbooks.model.errors import Exit, Refused
 from runbooks.model.settings import is_local, is_secret, load
 from runbooks.render.terminal import Terminal
 
@@ -62,7 +61,9 @@ class Console:
         self.show = Terminal(
             sys.stderr if flags.json else sys.stdout, environ=environ, redact=self.redact, answers=sys.stdin
         )
-        self._stop = stop
+        self.stop = stop
+        self.acted = False
+        """Whether a run was begun: what was done then stands, whoever could not be told of it."""
         self._open = ExitStack()
         self._open.callback(self.show.end)
 
@@ -158,7 +159,7 @@ class Console:
             show=self.show,
             redact=self.redact,
             clock=self.clock,
-            stop=self._stop,
+            stop=self.stop,
             signer=signer_of(self.settings, note=self.show.note),
         )
 
@@ -221,6 +222,7 @@ class Console:
 
     def finish(self, outcome: Outcome) -> Exit:
         """Print a run's outcome as JSON where that was asked for, and last what to type next; return its exit code."""
+        self.acted = outcome.journal is not None
         next_command = of_stack(outcome.next_command, self.flags.stack)
         if self.flags.json:
             document = {
@@ -243,52 +245,7 @@ class Console:
 
     def print_json(self, document: object) -> None:
         """Print the one JSON document of this command, without secrets."""
-        _print_json(self.redact.json(document))
-
-
-def report(error: Exception | StopNow, console: Console | None, *, as_json: bool) -> Exit:
-    """Print what went wrong and the next command on standard error; keep the details of what nobody expected."""
-    redact = console.redact if console else Redactor(())
-    if console is not None:
-        console.show.end()
-    text, code, next_command = str(error), Exit.FAILED, None
-    if isinstance(error, OpsError):
-        code, next_command = error.exit, error.next_command
-        if error.retryable and next_command is None:  # nothing was done: it is safe to type the same again
-            next_command = f"invoke {shlex.join(sys.argv[1:])}"
-    elif isinstance(error, StopNow):
-        text, code = f"{error.name}: stopped before a run began; nothing was changed.", Exit.REFUSED
-        next_command = f"invoke {shlex.join(sys.argv[1:])}"
-    else:
-        details = _keep(error, console, redact)
-        text = f"Unexpected {type(error).__name__}: {error}." + (f" Details: {details}" if details else "")
-    next_command = of_stack(next_command, console.flags.stack) if console else next_command
-    if as_json:
-        status = "refused" if code is Exit.REFUSED else "failed"
-        _print_json(redact.json({"status": status, "exit": code, "text": text, "next_command": next_command}))
-    print(redact(text), file=sys.stderr, flush=True)  # noqa: T201 - the edge speaks
-    if next_command:
-        print(f"Next:\n{redact(next_command)}", file=sys.stderr, flush=True)  # noqa: T201 - the edge speaks
-    return code
-
-
-def _print_json(document: object) -> None:
-    text = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    print(text.decode(), flush=True)  # noqa: T201 - the command's own output
-
-
-def _keep(error: Exception, console: Console | None, redact: Redactor) -> Path | None:
-    """Write the traceback, without secrets, into the folder of this machine; None where there is none to write to."""
-    if console is None:
-        return None
-    now = console.clock()
-    file = console.settings.home / "errors" / f"{now:%Y-%m-%d-%H%M%S}-{os.getpid()}.txt"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(redact("".join(traceback.format_exception(error))), "utf-8")
-    except OSError:
-        return None  # the message itself is shown; a home that can't be written is the smaller trouble
-    return file
+        print_json(self.redact.json(document))
 
 
 def account() -> str:

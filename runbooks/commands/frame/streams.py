@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -12,13 +13,21 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+NOBODY: Final = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""Nobody reads any more: a reader that has seen enough, a terminal that was closed."""
+
+
 class _Lasting(io.FileIO):
-    """A file that takes everything: what nobody can read any more is dropped."""
+    """A file that takes everything: what nobody can read any more is dropped. `lost` is why something else was."""
+
+    lost: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
-        except OSError:
+        except OSError as error:
+            if error.errno not in NOBODY:
+                self.lost = error
             return memoryview(data).nbytes
 
 
@@ -31,3 +40,10 @@ def lasting(stream: TextIO | None) -> TextIO:
     encoding = "utf-8" if stream is None else stream.encoding
     raw = io.BufferedWriter(_Lasting(number, "w", closefd=False))
     return io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
+
+
+def lost(stream: TextIO) -> OSError | None:
+    """Return why not all that was printed is where somebody would read it, a full disk; None where it is."""
+    stream.flush()
+    raw = getattr(stream.buffer, "raw", None)
+    return raw.lost if isinstance(raw, _Lasting) else None

@@ -27,7 +27,7 @@ IN_PLACE: Final = ("move connections", "switch over")
 def back_up(site: Site) -> str:
     """Make a backup by the real book and return its id. Raises NotSo when none was made."""
     book = backup.book(site.settings, lambda: site.cloudflare, site.programs, site.catalog(), clock=utc_now)
-    outcome = site.runner.run(book, arguments={}, consent=site.consent("a drill's backup"))
+    outcome = site.run(book, reason="a drill's backup")
     if outcome.exit is not Exit.DONE:
         message = f"expected a backup before the fault, got: {outcome.text} (journal {outcome.journal})"
         raise NotSo(message)

@@ -21,6 +21,7 @@ from runbooks.clients.transport import Transport
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.redaction import Redactor
 from runbooks.engine.runner import Consent, Runner
+from runbooks.engine.signals import AT_ONCE
 from runbooks.model.errors import Exit, NotSo, Refused
 from runbooks.model.settings import is_local, is_secret, load, read_stack
 from runbooks.steps.backups.catalog import Catalog
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runbooks.engine.runner import Outcome, Show
+    from runbooks.engine.signals import Stop
     from runbooks.engine.step import Book
     from runbooks.model.settings import Settings
 
@@ -68,10 +70,18 @@ class Site:
     programs: Programs
     pulumi: Pulumi
     runner: Runner
+    stop: Stop | None = None
+    """Hears the signals of the whole command."""
 
-    def run(self, book: Book[Any], arguments: msgspec.Struct, *, reason: str) -> Outcome:
-        """Run a book as an operator who agrees to its plan. Raises NotSo when it was paused: then the drill is over."""
-        outcome = self.runner.run(book, arguments=msgspec.to_builtins(arguments), consent=self.consent(reason))
+    def run(self, book: Book[Any], arguments: msgspec.Struct | None = None, *, reason: str) -> Outcome:
+        """Run a book as an operator who agrees to its plan. Raises NotSo when it was paused: then the drill is over.
+
+        Raises StopNow when a signal came meanwhile: then all drills are.
+        """
+        given = {} if arguments is None else msgspec.to_builtins(arguments)
+        outcome = self.runner.run(book, arguments=given, consent=self.consent(reason))
+        if self.stop is not None:
+            self.stop.again(AT_ONCE)
         if outcome.exit is Exit.PAUSED:
             message = f"{book.name} was paused: {outcome.text} (journal {outcome.journal})"
             raise NotSo(message)
@@ -92,7 +102,9 @@ class Site:
         self.edge.close()
 
 
-def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str) -> Site:
+def open_site(
+    stack_file: Path, *, root: Path, environ: Mapping[str, str], show: Show, actor: str, stop: Stop | None = None
+) -> Site:
     """Return the way to the twin of this stack file. Raises Refused unless all of it is on this machine."""
     plain = without_secrets(environ) | made_up(stack_file)
     settings = load(str(stack_file), root=root, environ=plain)
@@ -130,7 +142,9 @@ def open_site(stack_file: Path, *, root: Path, environ: Mapping[str, str], show:
             show=show,
             redact=redact,
             clock=utc_now,
+            stop=stop,
         ),
+        stop=stop,
     )
 
 

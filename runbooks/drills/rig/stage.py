@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from runbooks import deploy
 from runbooks.clients import child, twin
 from runbooks.drills.rig.site import Site, open_site, utc_now, without_secrets
-from runbooks.model.errors import Exit, NotSo
+from runbooks.model.errors import Exit, NotSo, Refused
 from runbooks.model.evidence import DRILLS
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from runbooks.clients.twin import Addresses
     from runbooks.engine.runner import Outcome, Show
+    from runbooks.engine.signals import Stop
     from runbooks.model.settings import Settings
 
 OWNER: Final = "pid"
@@ -63,7 +64,9 @@ class Stage:
     def site_of(self, stack_file: Path) -> Site:
         """Return the same twin by another stack file."""
         site = self.site
-        return open_site(stack_file, root=site.settings.root, environ=site.environ, show=self.show, actor=self.actor)
+        return open_site(
+            stack_file, root=site.settings.root, environ=site.environ, show=self.show, actor=self.actor, stop=site.stop
+        )
 
 
 def release(site: Site, *, reason: str) -> Outcome:
@@ -82,10 +85,19 @@ def release(site: Site, *, reason: str) -> Outcome:
 
 
 @contextmanager
-def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str, phases: Phases) -> Iterator[Stage]:
+def staged(
+    base: Settings,
+    *,
+    environ: Mapping[str, str],
+    show: Show,
+    actor: str,
+    phases: Phases,
+    stop: Stop | None = None,
+) -> Iterator[Stage]:
     """Start a twin, load schema and seed, deploy; when the block ends, stop it and remove it.
 
-    Raises NotSo when the release does not come up, Refused when the engines cannot be fetched.
+    Raises NotSo when the release does not come up, Refused when the engines cannot be fetched or the ops home cannot
+    be written.
     """
     with ExitStack() as leaving:
         with phases.measured("cold start"):
@@ -107,7 +119,7 @@ def staged(base: Settings, *, environ: Mapping[str, str], show: Show, actor: str
                 )
             leaving.callback(process.stop)
             stack_file = write_stack(base, folder, process.addresses)
-            site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor)
+            site = open_site(stack_file, root=base.root, environ=environ, show=show, actor=actor, stop=stop)
             leaving.callback(site.close)
             _fill_and_release(site, seed, phases)
         yield Stage(site, folder, process.addresses, phases, show, actor, leaving)
@@ -165,11 +177,20 @@ def _home_of(base: Settings, folder: Path) -> Path:
     return drills / folder.relative_to(drills).parts[0] if folder.is_relative_to(drills) else base.home
 
 
+def own_name() -> str:
+    """Return a name for a folder in `drills/` that no other drill takes."""
+    return f"{utc_now():%Y-%m-%d-%H%M%S-%f}-{os.getpid()}"
+
+
 def _own_folder(home: Path) -> Path:
-    sweep(home)
-    folder = home / DRILLS / f"{utc_now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
-    folder.mkdir(parents=True)
-    (folder / OWNER).write_text(str(os.getpid()))
+    try:
+        sweep(home)
+        folder = home / DRILLS / own_name()
+        folder.mkdir(parents=True)
+        (folder / OWNER).write_text(str(os.getpid()))
+    except OSError as error:
+        message = f"nothing was done: the ops home cannot be written: {error}"
+        raise Refused(message) from error
     return folder
 
 

@@ -15,9 +15,10 @@ import pytest
 
 from infra.shapes import BOOKS
 from runbooks.commands.frame import Flags
-from runbooks.commands.frame.console import Console, report
+from runbooks.commands.frame.console import Console
 from runbooks.commands.frame.naming import of_stack
 from runbooks.commands.frame.shelf import SHELF, typed_as
+from runbooks.commands.frame.speaking import report
 from runbooks.model.errors import ActError, Exit, Refused, Unreachable
 
 if TYPE_CHECKING:

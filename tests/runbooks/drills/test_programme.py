@@ -2,10 +2,96 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
-from runbooks.drills.programme import SCENARIOS, USUAL, chosen
-from runbooks.model.errors import Refused
+from runbooks.drills.programme import SCENARIOS, USUAL, Report, chosen, rehearse
+from runbooks.drills.rehearsal import Keeper, Rehearsal
+from runbooks.drills.rig.stages import Stages
+from runbooks.engine.record.folder import Folder
+from runbooks.engine.redaction import Redactor
+from runbooks.engine.runner import Runner
+from runbooks.engine.signals import StopNow
+from runbooks.model.canonical import digest
+from runbooks.model.errors import Exit, HeldByOther, NotSo, Refused
+from runbooks.model.evidence import DRILLS
+from runbooks.model.settings import load
+from tests.runbooks.desk import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runbooks.drills.rig.bench import Measured
+
+
+@dataclass(frozen=True)
+class Trips(Rehearsal):
+    """A drill that comes to no end."""
+
+    name: str = "trips"
+    error: BaseException = field(default_factory=lambda: NotSo("the fault did not wait for s3cret"))
+
+    def measure(self, keeper: Keeper) -> Measured:  # noqa: ARG002 - as every drill is asked
+        """Trip."""
+        raise self.error
+
+
+def tripped(root: Path, home: Path, drills: Sequence[Trips]) -> Report:
+    """Run such drills for the twin's stack, with an ops home of their own."""
+    redact, show = Redactor(["s3cret"]), Silent()
+    runner = Runner(home=Folder(home), stack="twin", stack_argument="twin", actor="olga", show=show, redact=redact)
+    settings = load("twin", root=root, environ={})
+    keeper = Keeper(settings, runner, lambda: pytest.fail("nobody asks for backups"), redact, {})
+    return rehearse(keeper, drills, Stages(settings, {}, show, "olga", None, redact), explain=str)
+
+
+def test_one_that_cannot_be_measured_stops_no_other(root: Path, tmp_path: Path) -> None:
+    """Whatever a drill trips over, the next one is run; each is recorded as not measured, without secrets."""
+    report = tripped(root, tmp_path, [Trips("first"), Trips("second", error=KeyError("bookings")), Trips("third")])
+    assert (report.exit, report.passed, report.unproven) == (Exit.FAILED, False, ["first", "second", "third"])
+    recorded = {drill.name: drill for drill in (tmp_path / DRILLS).iterdir()}
+    for drilled in report.drills:
+        where = Path(str(drilled.attestation))
+        attested = json.loads(where.read_text("utf-8"))
+        assert attested.pop("sha256") == digest(attested)
+        assert (attested["drill"], attested["verdict"]) == (drilled.evidence.drill, "not measured")
+        assert (attested["run"], attested["measured"], attested["actor"]) == (None, {}, "olga")
+        assert json.loads(where.with_name("drill.json").read_text("utf-8"))["measured"] is False
+        assert recorded.pop(where.parent.name)
+    assert recorded == {}
+    assert report.drills[0].evidence.problems == ("the fault did not wait for ●●●",)
+    assert "s3cret" not in "".join(file.read_text("utf-8") for file in tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "code"),
+    [
+        (StopNow("SIGINT"), "stopped by SIGINT", Exit.PAUSED),
+        (HeldByOther("olga on ops is at it"), "olga on ops is at it", Exit.HELD),
+    ],
+)
+def test_a_signal_or_a_held_stack_stops_at_once(
+    root: Path, tmp_path: Path, error: BaseException, why: str, code: Exit
+) -> None:
+    """What comes later is not run, and is recorded as that; a failure before it weighs more than the stop."""
+    report = tripped(root, tmp_path, [Trips("first", error=error), Trips("second")])
+    later = "not run: the drill before it was stopped"
+    assert [drilled.evidence.problems for drilled in report.drills] == [(why,), (later,)]
+    assert (report.exit, report.unproven) == (code, ["first", "second"])
+    assert len(list(tmp_path.rglob("attestation.txt"))) == 2
+    assert tripped(root, tmp_path, [Trips("zeroth"), Trips("first", error=error)]).exit is Exit.FAILED
+
+
+def test_what_cannot_be_recorded_is_said(root: Path, tmp_path: Path) -> None:
+    """A disk that takes nothing hides no drill."""
+    (tmp_path / DRILLS).write_text("in the way")
+    (drilled,) = tripped(root, tmp_path, [Trips("first")]).drills
+    assert (drilled.attestation, drilled.evidence.verdict) == (None, "not measured")
+    assert "this could not be recorded: [Errno" in drilled.evidence.problems[1]
 
 
 def test_without_a_name_the_quick_ones_are_run() -> None:

@@ -19,7 +19,7 @@ from runbooks.engine.record.home import journal_of
 from runbooks.engine.record.journal import Journal
 from runbooks.engine.redaction import Redactor
 from runbooks.model.canonical import digest
-from runbooks.model.evidence import Counts, Damage, DrillEvidence, LostWrite, Objective, RelatedRun
+from runbooks.model.evidence import Counts, Damage, DrillEvidence, LostWrite, Objective, RelatedRun, Verdict
 from runbooks.render.actions import working_days_after
 from runbooks.render.documents import Attestation, attestation_text, junit, postmortem, sealed
 from runbooks.render.story import story
@@ -254,7 +254,8 @@ def test_related_runs_are_in_the_timeline(tmp_path: Path) -> None:
 def test_an_attestation_is_sealed() -> None:
     """Its hash covers everything else in it, and the text form says the same."""
     attestation = Attestation(
-        schema="1", drill="lost-table", passed=False, problems=("one",), started_at=iso(0), ended_at=iso(9), host="h",
+        schema="1", drill="lost-table", passed=False, verdict=Verdict.NOT_PROVEN, problems=("one",),
+        started_at=iso(0), ended_at=iso(9), host="h",
         actor="a", code="c", stack="twin", stack_sha256="s", objective={"rto_seconds": 300, "rpo_seconds": 120},
         measured={"detected_seconds": None, "recovery_seconds": 9.0, "lost_accepted_writes": 2,
                   "lost_window_seconds": 1.5},
@@ -269,6 +270,23 @@ def test_an_attestation_is_sealed() -> None:
     assert "detected       never" in text
     assert "accepted 20, kept 18" in text
     assert seal in text
+
+
+def test_what_was_not_measured_says_nothing_else() -> None:
+    """Without a run and without figures an attestation names the drill and why, and JUnit counts an error."""
+    attestation = Attestation(
+        schema="1", drill="bad-dns", passed=False, verdict=Verdict.NOT_MEASURED, problems=("no <zone>",),
+        started_at=iso(0), ended_at=iso(9), host="h", actor="a", code="c", stack="twin", stack_sha256="s",
+        objective={"rto_seconds": 300, "rpo_seconds": 120}, measured={}, ledger={}, run=None, journal=None,
+        journal_entries=0, journal_head=None, evidence_sha256="e",
+    )  # fmt: skip
+    text = attestation_text(sealed(attestation))
+    assert "Drill bad-dns: NOT MEASURED" in text
+    assert "no &lt;zone>" in text
+    assert not any(word in text for word in ("detected", "journal ", "None"))
+    drill = evidence(passed=False, measured=False, problems=("no <zone>",))
+    suite = ET.fromstring(junit([(drill, "")], seconds=1.0))  # noqa: S314 - we have just written it
+    assert (suite.get("failures"), suite.get("errors"), suite.findtext("testcase/error")) == ("0", "1", "no <zone>")
 
 
 @pytest.mark.parametrize("passed", [True, False])
