@@ -48,7 +48,7 @@ def measure(_runs: int, *, subjects: Sequence[str] = ()) -> dict[str, Any]:
     began, found, moments = time.monotonic(), dict[str, Tally](), 0
     for own in (False, True):
         if chosen := [one for one in SUBJECTS if one.own is own and (not subjects or one.name in subjects)]:
-            with places(PLACES, own=own) as here:
+            with places(PLACES, own=own, buckets=any(one.beginning.bucket for one in chosen)) as here:
                 jobs = [job for subject in chosen for job in moments_of(here[0], subject)]
                 found |= sweep(here, jobs, report=_report)
                 moments += len(jobs)

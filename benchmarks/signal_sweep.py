@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.sweeping.commands import Subject
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.place import Place
+    from benchmarks.sweeping.stack_files import Point
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BEGINS: Final = ("step started", "undo started")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.sweeping import product
-from benchmarks.sweeping.standing import ERASURES
-from runbooks.model.settings import DUMPS
+from benchmarks.sweeping.standing import ERASURES, MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.place import Place
+    from benchmarks.sweeping.stack_files import Point
+    from runbooks.clients.stores.files import Files
 
 KEY: Final = "API_KEY"
 MOMENT: Final = "%Y-%m-%dT%H-%M-%SZ"
@@ -28,7 +28,7 @@ class Beginning:
     `release` is code to deploy, `failing` code whose checks fail, `changed` a record changed by hand. `backups` are own
     ones of the point, the older ones of the same day; `left_over` is what a killed one has left. `hazards`: since the
     point somebody was erased, and mails have left that waited then. `former` databases are kept, mails are `held`, a
-    secret has a new value in the environment (`secret`). Cloudflare's API is `down`.
+    secret has a new value in the environment (`secret`). Cloudflare's API is `down`. Own backups lie in a `bucket`.
     """
 
     release: bool = False
@@ -41,11 +41,13 @@ class Beginning:
     held: bool = False
     secret: bool = False
     down: bool = False
+    bucket: bool = False
 
     def at(self, place: Place, *, direct: bool) -> Point:
         """Bring a place to it, and make a point there, whose stack file leads past the door where it is `direct`."""
         place.rest(traffic=not self.release, changed=self.changed)
-        more: dict[str, Any] = {"failing": self.failing, "through": None if direct else place.door, "down": self.down}
+        more: dict[str, Any] = {"failing": self.failing, "down": self.down, "bucket": self.bucket}
+        more["through"] = None if direct else place.door
         if self.release or self.failing:
             more["variables"] = {"RELEASE": f"point {place.points}"}
         if self.hazards or self.held:
@@ -55,9 +57,9 @@ class Beginning:
         backups = [place.own_backup] * self.backups
         point = place.made(**more)
         for number, made in enumerate(backups):
-            _older(made, point.home / DUMPS, timedelta(seconds=number))
+            _older(made, point.store, timedelta(seconds=number))
         if self.left_over:
-            _leave(point.home / DUMPS)
+            point.store.put_new("2026-01-01T00-00-00Z/dump/toc.dat", b"half")  # which nobody goes on with
         if self.hazards:
             _owe(point.home / ERASURES)
         if self.former:
@@ -72,20 +74,14 @@ class Beginning:
 PLAIN: Final = Beginning()
 
 
-def _older(backup: Path, into: Path, by: timedelta) -> None:
+def _older(backup: Path, into: Files, by: timedelta) -> None:
     """Put a backup into a store, as if it had been made a moment earlier."""
-    told = json.loads((backup / "manifest.json").read_bytes())
+    told = json.loads((backup / MANIFEST).read_bytes())
     at = datetime.fromisoformat(told["at"]) - by
     name = (datetime.strptime(told["id"], MOMENT).replace(tzinfo=UTC) - by).strftime(MOMENT)
-    shutil.copytree(backup, into / name)
-    (into / name / "manifest.json").write_text(json.dumps({**told, "id": name, "at": at.isoformat()}), "utf-8")
-
-
-def _leave(store: Path) -> None:
-    """Leave half a backup that nobody goes on with."""
-    folder = store / "2026-01-01T00-00-00Z" / "dump"
-    folder.mkdir(parents=True)
-    (folder / "toc.dat").write_bytes(b"half")
+    for file in (path for path in backup.rglob("*") if path.is_file() and path.name != MANIFEST):
+        into.put_file(f"{name}/{file.relative_to(backup).as_posix()}", file)
+    into.put_new(f"{name}/{MANIFEST}", json.dumps({**told, "id": name, "at": at.isoformat()}).encode())
 
 
 def _keep_folder(data: Path) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 AFTER: Final = "after"
 BEFORE: Final = "before"
 ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}")
+STORE: Final = "store"
+"""The name of an object store: each point has a bucket, and what is there is named by moments and numbers."""
+KEY: Final = re.compile(r"^/[^/]+|\d[\w.-]*")
 HOP: Final = ("connection", "transfer-encoding", "content-length", "keep-alive")
 
 
@@ -106,7 +109,7 @@ class Door:
     def _handler(self, name: str, origin: URL) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def pass_on(request: web.Request) -> web.Response:
             body = await request.read()
-            what = f"{name} {request.method} {ID.sub('…', request.path)}"
+            what = f"{name} {request.method} {(KEY if name == STORE else ID).sub('…', request.path)}"
             if self._comes(f"{BEFORE} {what}"):
                 return self._end(request)
             headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP}
@@ -118,7 +121,9 @@ class Door:
             if self._comes(f"{AFTER} {what}"):
                 return self._end(request)
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP}
-            return web.Response(body=content, status=answer.status, headers=kept)
+            if request.method == "HEAD" and (length := answer.headers.get("Content-Length")):
+                kept["Content-Length"] = length  # of what is not sent
+            return web.Response(body=content or None, status=answer.status, headers=kept)
 
         return pass_on
 

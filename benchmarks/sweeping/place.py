@@ -19,10 +19,10 @@ import msgspec
 
 from benchmarks.databases.selfhosted import selfhosted
 from benchmarks.sweeping import product, standing
-from benchmarks.sweeping.door import Door, Moment
+from benchmarks.sweeping.door import STORE, Door, Moment
 from benchmarks.sweeping.operator import Errand, Silent, begin
 from benchmarks.sweeping.releasing import live_site, live_version, moved, second_release
-from benchmarks.sweeping.stack_files import variant
+from benchmarks.sweeping.stack_files import KEYS, Point, store_of, variant
 from benchmarks.sweeping.standing import LEDGER, RECORDS
 from runbooks.clients import twin
 from runbooks.commands.frame import ROOT
@@ -32,6 +32,7 @@ from runbooks.drills.rig.stage import Phases, staged
 from runbooks.model.records import changes
 from runbooks.model.settings import load
 from runbooks.steps.cloudflare.records import zone_of
+from tests.object_store import serving
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from runbooks.clients.supabase import Cidrs
     from runbooks.drills.rig.stage import Stage
     from runbooks.model.records import Record
+    from tests.object_store import ObjectStore
 
 FORKS: Final = get_context("forkserver")
 """A child starts in milliseconds, from a server that has imported everything and has no threads."""
@@ -52,23 +54,13 @@ DEEP: Final = 4  # parts of a path that tell files of a point apart
 OF_SERVER: Final = 2  # and of a server of our own: hundreds of its data folder are one
 
 
-@dataclass(frozen=True)
-class Point:
-    """Where one point is swept: its stack file, its ops home, its place for private files, and its environment."""
-
-    stack_file: Path
-    home: Path
-    temp: Path
-    environ: Mapping[str, str]
-
-
 @dataclass
 class Place:
     """A twin that operators reach through a door. `ago` is a moment of the first release.
 
     `old` and `new` are releases, `old_site` and `new_site` deployments of the site, all proven; `records` are those of
     the zone. `base` is the stack file of the second release. `digests` tell in words what a database holds, `server` is
-    where it is one of our own, with its folders as they were in `kept`.
+    where it is one of our own, with its folders as they were in `kept`. `objects` has the buckets.
     """
 
     stage: Stage
@@ -85,6 +77,7 @@ class Place:
     digests: Mapping[str, str]
     private: Path
     server: SelfHosted | None = None
+    objects: ObjectStore | None = None
     points: int = 0
 
     @property
@@ -103,8 +96,16 @@ class Place:
         """Make a point whose stack file leads past the door."""
         return self.made(variables=variables, through=None, failing=failing)
 
-    def made(self, *, failing: bool = False, environ: Mapping[str, str] | None = None, **more: Any) -> Point:  # noqa: ANN401 - as `variant` takes them
-        """Make a point with a stack file as told, and with more in the environment of whoever works there."""
+    def made(
+        self,
+        *,
+        failing: bool = False,
+        environ: Mapping[str, str] | None = None,
+        through: Door | None = None,
+        bucket: bool = False,
+        **more: Any,  # noqa: ANN401 - as `variant` takes them
+    ) -> Point:
+        """Make a point with a stack file as told, and more in the environment; with `bucket` backups lie in one."""
         self.points += 1
         folder, temp = self.folder / "points" / str(self.points), self.private / str(self.points)
         home = folder / "ops"
@@ -113,9 +114,10 @@ class Place:
         for name in (LEDGER, RECORDS):
             (home / name).write_bytes((self.stage.site.settings.home / name).read_bytes())
         build = self.failing_build if failing else None
-        file = variant(self.base, folder, home=home, build=build, **more)
+        files, address = store_of(home, self.objects if bucket else None, through)
+        file = variant(self.base, folder, home=home, build=build, through=through, store=address, **more)
         url = {"EMS_DATABASE_URL": self.server.url} if self.server else {}
-        return Point(file, home, temp, {"TMPDIR": str(temp), **url, **(environ or {})})
+        return Point(file, home, temp, {"TMPDIR": str(temp), **url, **KEYS, **(environ or {})}, files)
 
     def order(self, point: Point, book: str, arguments: dict[str, Any], **more: Any) -> Errand:  # noqa: ANN401 - as Errand takes them
         """Return an errand at a point: with its environment, and with its folders watched."""
@@ -228,8 +230,9 @@ class Place:
 
 @contextmanager
 def opened(
-    folder: Path, environ: Mapping[str, str] = os.environ, *, server: SelfHosted | None = None
-) -> Iterator[Place]:
+    folder: Path, environ: Mapping[str, str] = os.environ, *, server: SelfHosted | None = None,
+    objects: ObjectStore | None = None,
+) -> Iterator[Place]:  # fmt: skip
     """Start a twin with two releases below `folder`, its database on a `server` of our own if there is one.
 
     It ends with the block. Call from the main thread.
@@ -251,7 +254,7 @@ def opened(
         digests[product.digest(url)] = "rows since then as well"
         if server is not None:
             server.keep()
-        with closing(Door({name: getattr(stage.addresses, name) for name in THROUGH})) as door:
+        with closing(_door(stage, objects)) as door:
             yield Place(
                 *(stage, door, folder, second, ago),
                 old=old,
@@ -263,17 +266,25 @@ def opened(
                 digests=digests,
                 private=Path(private),
                 server=server,
+                objects=objects,
             )
 
 
 @contextmanager
-def places(number: int, *, own: bool = False) -> Iterator[list[Place]]:
-    """Open several places at once; with `own` each has its database on a server of our own."""
+def places(number: int, *, own: bool = False, buckets: bool = False) -> Iterator[list[Place]]:
+    """Open several places at once; with `own` each has its database on a server of our own, with `buckets` a store."""
     with TemporaryDirectory() as folder, ExitStack() as leaving:
+        objects = leaving.enter_context(serving()) if buckets else None
         servers = [leaving.enter_context(selfhosted()) if own else None for _ in range(number)]
         yield [
-            leaving.enter_context(opened(Path(folder) / str(one), server=server)) for one, server in enumerate(servers)
+            leaving.enter_context(opened(Path(folder) / str(one), server=server, objects=objects))
+            for one, server in enumerate(servers)
         ]
+
+
+def _door(stage: Stage, objects: ObjectStore | None) -> Door:
+    upstreams = {name: getattr(stage.addresses, name) for name in THROUGH}
+    return Door(upstreams | ({STORE: objects.address} if objects else {}))
 
 
 def _ago() -> str:

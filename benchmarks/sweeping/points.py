@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.sweeping import standing
 from benchmarks.sweeping.beginning import PLAIN, Beginning
-from benchmarks.sweeping.door import AFTER
+from benchmarks.sweeping.door import AFTER, BEFORE, STORE
 from benchmarks.sweeping.mortal import DURING, OFTEN
 from benchmarks.sweeping.operator import OVER
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from benchmarks.sweeping.door import Moment
     from benchmarks.sweeping.operator import Errand
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.place import Place
+    from benchmarks.sweeping.stack_files import Point
 
 TRIES: Final = 6
 """Commands after a kill until a run counts as unfinished."""
 WITHIN: Final = re.compile(f"{OFTEN}|{AFTER} append step started|(before|after) (statement|commit)|after .* POST ")
-FEW: Final = 2  # moments of one kind on this machine, beside the last one
+MANY: Final = re.compile(f"{OFTEN}|({BEFORE}|{AFTER}) {STORE} ")
+"""What comes for each of many files: on this machine, in an object store."""
+FEW: Final = 2  # moments of one kind for many files, beside the last one
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def chosen(moments: Sequence[Moment], *, only_within: bool = False) -> list[Mome
         if not _only_reads(moment)
         and (not only_within or WITHIN.match(moment.label))
         and (
-            not moment.label.startswith(OFTEN)
+            not MANY.match(moment.label)
             or moment.time <= FEW
             or (moment.time == last[moment.label] and DURING not in moment.label)
         )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from ruamel.yaml import YAML
+
+from benchmarks.sweeping.door import STORE
+from runbooks.clients.stores.bucket import BucketFiles
+from runbooks.clients.stores.files import FolderFiles
+from runbooks.model.settings import DUMPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,14 +19,44 @@ if TYPE_CHECKING:
 
     from benchmarks.sweeping.door import Door
     from infra.shapes import Archive
+    from runbooks.clients.stores.files import Files
+    from tests.object_store import ObjectStore
+
+KEYS: Final = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret-key"}
+"""What opens an object store on this machine."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where one point is swept: its stack file, its ops home, its place for private files, and its environment."""
+
+    stack_file: Path
+    home: Path
+    temp: Path
+    environ: Mapping[str, str]
+    store: Files
+    """Where own backups lie, past the door."""
+
+
+def store_of(home: Path, objects: ObjectStore | None, through: Door | None) -> tuple[Files, str | None]:
+    """Return the way to own backups past the door, and their address for a stack file: a new bucket, if there can be.
+
+    Without an object store they lie in the ops home.
+    """
+    if objects is None:
+        return FolderFiles(home / DUMPS), None
+    key_id, secret_key = KEYS.values()
+    files = BucketFiles(
+        name := objects.made(), endpoint=objects.address, region="us-east-1", key_id=key_id, secret_key=secret_key
+    )
+    return files, f"s3://{name}?endpoint={through.addresses[STORE] if through else objects.address}"
+
 
 NOBODY: Final = "http://127.0.0.1:1/client/v4"
 
 
 def variant(
-    file: Path,
-    folder: Path,
-    *,
+    file: Path, folder: Path, *,
     home: Path,
     variables: Mapping[str, str] | None = None,
     through: Door | None = None,
@@ -30,12 +66,13 @@ def variant(
     outgoing: Sequence[dict[str, str]] = (),
     archive: Archive | None = None,
     down: bool = False,
-) -> Path:
+    store: str | None = None,
+) -> Path:  # fmt: skip
     """Write a copy of a stack file into `folder`: its ops home, variables of its API, its providers by a door.
 
     `build` makes a release that fails: it gets its traffic in stages, and is taken back. `web` is another site,
-    `secrets` are names of the Worker's, `outgoing` what waits to leave the database, `archive` a server of our own.
-    With `down` nobody answers where Cloudflare's API is said to be.
+    `secrets` are names of the Worker's, `outgoing` what waits to leave the database, `archive` a server of our own,
+    `store` where own backups lie. With `down` nobody answers where Cloudflare's API is said to be.
     """
     yaml = YAML()
     yaml.width = 10_000
@@ -47,12 +84,12 @@ def variant(
     if build is not None:
         config["ems-ops:api"]["build"] = build
         config["ems-ops:release"] = {"traffic": [50, 100], "on_failure": "rollback"}
-    if web is not None:
-        config["ems-ops:web"]["folder"] = str(web)
     config["ems-ops:api"]["secrets"] += secrets
     config["ems-ops:hazards"]["outgoing"] += outgoing
-    if archive is not None:
-        config["ems-ops:database"]["archive"] = msgspec.to_builtins(archive)
+    more = {"web": ("folder", web and str(web)), "backups": ("store", store)}
+    for key, (name, value) in {**more, "database": ("archive", msgspec.to_builtins(archive))}.items():
+        if value is not None:
+            config[f"ems-ops:{key}"][name] = value
     made = folder / "Pulumi.twin.yaml"
     with made.open("w", encoding="utf-8") as out:
         yaml.dump(document, out)

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.sweeping import product
 from benchmarks.sweeping.door import ID
 from runbooks.model.records import state_of
-from runbooks.model.settings import DUMPS, read_stack
+from runbooks.model.settings import read_stack
 from runbooks.steps.cloudflare.records import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.place import Place
+    from benchmarks.sweeping.stack_files import Point
     from runbooks.clients.twin import Call
 
 LEDGER: Final = "releases.jsonl"
 RECORDS: Final = "records.jsonl"
 ERASURES: Final = "erasures.jsonl"
+MANIFEST: Final = "manifest.json"
+"""What a backup has that is whole."""
 TWICE_AS_GOOD: Final = "/purge_cache"
 """The end of a call that may be made again: what it did cannot be asked for, and once more changes nothing."""
 NUMBER: Final = re.compile(r"\d[\w.:-]*")
@@ -93,15 +96,18 @@ def _in_the_database(place: Place) -> Counter[str]:
 
 def _in_the_store(point: Point) -> Iterator[str]:
     """Tell of each folder of own backups what it is: whole is what has a manifest, and every file of it as written."""
-    for folder in sorted((point.home / DUMPS).glob("*")):
-        manifest = folder / "manifest.json"
-        if folder.name.startswith("draft-") or not manifest.is_file():
-            yield f"in the store: {'a draft' if folder.name.startswith('draft-') else 'half a backup'}"
+    store = point.store
+    folders = {name.partition("/")[0] for name in store.sizes("")}
+    if (here := store.path("")) is not None:
+        folders |= {folder.name for folder in here.glob("*")}  # empty ones too, and drafts
+    for folder in sorted(folders):
+        manifest = store.get(f"{folder}/{MANIFEST}")
+        if folder.startswith("draft-") or manifest is None:
+            yield f"in the store: {'a draft' if folder.startswith('draft-') else 'half a backup'}"
             continue
-        told = {file["name"]: file["sha256"] for file in json.loads(manifest.read_bytes())["files"]}
-        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-        files.pop("manifest.json")
-        got = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        told = {file["name"]: file["sha256"] for file in json.loads(manifest)["files"]}
+        files = {name: store.get(f"{folder}/{name}") for name in store.sizes(folder) if name != MANIFEST}
+        got = {name: hashlib.sha256(content or b"").hexdigest() for name, content in files.items()}
         yield f"in the store: {'a whole backup' if got == told else 'a damaged backup'}"
 
 

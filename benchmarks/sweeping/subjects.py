@@ -78,6 +78,13 @@ DUMP: Final = Subject("restore by dump", "restore", _dump, BACKED_UP)
 DUMP_GIVEN_UP: Final = Subject("restore by dump, given up", "restore", _dump, BACKED_UP, given_up=True)
 ALONE: Final = Subject("restore without Cloudflare", "restore", _alone, DOWN)
 DUMP_ALONE: Final = Subject("restore by dump without Cloudflare", "restore", _dump_alone, DUMP_DOWN)
+BUCKET: Final = Subject("backup into a bucket", "backup", _nothing, Beginning(bucket=True))
+BUCKET_PRUNE: Final = Subject(
+    "backup.prune of a bucket", "backup-prune", _nothing, Beginning(backups=3, left_over=True, bucket=True)
+)
+BUCKET_DUMP: Final = Subject(
+    "restore by dump from a bucket", "restore", _dump, Beginning(backups=1, hazards=True, bucket=True)
+)
 FINISH: Final = Subject("restore.finish", "restore-finish", _nothing, KEPT)
 RELEASE: Final = Subject("restore.release", "restore-release", _nothing, Beginning(held=True))
 FOUND: Final = Subject("restore.find", FIND, _find, Beginning(backups=2))
@@ -104,6 +111,9 @@ SUBJECTS: Final = (
     ALONE,
     DUMP_ALONE,
     Subject("undo of restore by dump without Cloudflare", "restore", _dump_alone, DUMP_DOWN, undo=True),
+    BUCKET,
+    BUCKET_PRUNE,
+    BUCKET_DUMP,
     FINISH,
     RELEASE,
     FOUND,

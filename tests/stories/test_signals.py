@@ -34,7 +34,8 @@ from runbooks.clients.twin import Do, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.sweeping.place import Place, Point
+    from benchmarks.sweeping.place import Place
+    from benchmarks.sweeping.stack_files import Point
 
 pytestmark = pytest.mark.twin
 
