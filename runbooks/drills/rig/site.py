@@ -135,17 +135,11 @@ def open_site(
             redact=redact,
         ),
         runner=Runner(
-            home=Folder(settings.home),
-            stack=settings.name,
-            stack_argument=settings.argument,
-            actor=actor,
-            show=show,
-            redact=redact,
-            clock=utc_now,
-            stop=stop,
+            home=Folder(settings.home), stack=settings.name, stack_argument=settings.argument, actor=actor, show=show,
+            redact=redact, clock=utc_now, stop=stop,
         ),
         stop=stop,
-    )
+    )  # fmt: skip
 
 
 def _refuse_elsewhere(settings: Settings, postgres: Postgres) -> None:
