@@ -16,7 +16,8 @@ import msgspec
 import pulumi
 
 from infra.outputs import LIVE_VERSION
-from infra.shapes import SECRET_PREFIX, against_pin
+from infra.pins.pinned import DATABASE, Pin, against_database_pin, against_pin, server_of
+from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def load() -> Settings:
         message = f"Pulumi.{pulumi.get_stack()}.yaml: {against}; `invoke rollback --service=dns --unpin` ends the pin"
         raise pulumi.RunError(message)
     origin = read_origin(os.environ.get("EMS_DATABASE_URL", ""))
+    _refuse_another_database(stack.pins.get(DATABASE), origin)
     return Settings(stack, origin, os.environ, live_version=os.environ.get(LIVE_VERSION) or None)
 
 
@@ -132,6 +134,19 @@ def read_worker_secrets(names: Iterable[str]) -> dict[str, str]:
     """Return the values of the Worker's secrets that the environment holds, by the secret's own name."""
     values = {name: os.environ.get(SECRET_PREFIX + name, "") for name in names}
     return {name: value for name, value in values.items() if value}
+
+
+def _refuse_another_database(pin: Pin | None, origin: Origin) -> None:
+    server = server_of(origin.host, origin.port, origin.user)
+    against = against_database_pin(pin, server=server, database=origin.database)
+    if pin is not None and against:
+        stack = pulumi.get_stack()
+        message = (
+            f"Pulumi.{stack}.yaml: {against}. Nothing was done; next: export EMS_DATABASE_URL='{pin.address}' "
+            f"(`invoke runs.undo --run {pin.run} --stack {stack}` goes back to the database of before; for another one "
+            f"on purpose, take {DATABASE} out of ems-ops:pins in that file)"
+        )
+        raise pulumi.RunError(message)
 
 
 def _structured(name: str, text: str) -> object:

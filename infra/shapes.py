@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -249,35 +248,3 @@ def _refuse_unknown(book: str) -> None:
     if book not in BOOKS:
         message = f"expected a book, one of {', '.join(BOOKS)}, got {book}"
         raise ValueError(message)
-
-
-class Pin(Frozen, frozen=True, omit_defaults=True):
-    """A release that `pulumi up` must leave in place: written by a rollback, with who, when and why.
-
-    `declared` is the digest of the records that the stack file may declare meanwhile.
-    """
-
-    version: str
-    since: str
-    reason: str
-    run: str
-    declared: str = ""
-
-
-def declared(records: tuple[Frozen, ...]) -> str:
-    """Return the digest of what a stack file declares as records, 12 hexadecimal digits."""
-    return hashlib.sha256(msgspec.json.encode(records, order="sorted")).hexdigest()[:12]
-
-
-def against_pin(pin: Pin | None, records: tuple[Frozen, ...]) -> str:
-    """Return why the program may not be applied while the records are pinned; "" when it may.
-
-    Records have no release that could be uploaded and held back: applied is live. So a pin of theirs holds as long as
-    the file declares what it declared when the pinned state was taken; with that, nothing of it is undone.
-    """
-    if pin is None or pin.declared in ("", declared(records)):
-        return ""
-    return (
-        f"ems-ops:records: pinned to {pin.version} since {pin.since} ({pin.reason}; run {pin.run}): expected what was "
-        f"declared then ({pin.declared}), got something else ({declared(records)})"
-    )

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, field, json
 
 from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
+from infra.pins.pinned import Pin  # noqa: TC001 - as above
 from infra.shapes import (
     Address,
     Alerts,
@@ -31,7 +32,6 @@ from infra.shapes import (
     Logpush,
     Manual,
     Name,
-    Pin,
     Protection,
     PublicKey,
     RecordName,

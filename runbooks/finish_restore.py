@@ -19,6 +19,7 @@ from runbooks.steps.database.server import TableRows, tables, written_after
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from infra.pins.pinned import Pin
     from runbooks.clients.cloudflare import Origin
     from runbooks.clients.postgres import Postgres
     from runbooks.steps.archive.own import Own
@@ -74,6 +75,7 @@ class Finish:
     postgres: Postgres
     own: Own | None
     origin: Callable[[], tuple[Origin | None, str]]
+    pin: Pin | None
 
     def gather(self) -> Facts:
         """Look at every database that is noted as former. Raises Refused where the API uses one of them again."""
@@ -143,7 +145,8 @@ class Finish:
     def summary(self, facts: Facts) -> str:
         """Return how much there is to drop, and what stays."""
         stays = "".join(f"\nStays    {_stays(one)}" for one in facts.stays)
-        return self._drops(facts) + stays
+        pinned = f"\nPinned   {self.pin.version}: `pulumi up` refuses another database; that stays" if self.pin else ""
+        return self._drops(facts) + stays + pinned
 
     def _drops(self, facts: Facts) -> str:
         if not facts.former and not facts.folders:
@@ -175,12 +178,18 @@ def _stays(one: Instead) -> str:
     )
 
 
-def book(postgres: Postgres, own: Own | None = None, *, origin: Callable[[], tuple[Origin | None, str]]) -> Book[Facts]:
+def book(
+    postgres: Postgres,
+    own: Own | None = None,
+    *,
+    origin: Callable[[], tuple[Origin | None, str]],
+    pin: Pin | None = None,
+) -> Book[Facts]:
     """Return the book that drops what restores have kept. `own` is the server of our own, if the stack tells of one.
 
-    `origin` tells where the API's connections go, or why that is not known.
+    `origin` tells where the API's connections go, or why that is not known; `pin` is that of the database.
     """
-    it = Finish(postgres, own, origin)
+    it = Finish(postgres, own, origin, pin)
     return Book(
         name=NAME, facts_type=Facts, gather=it.gather, steps=it.steps, summary=it.summary, losses=it.losses,
         recheck=("former", "folders"),

@@ -109,6 +109,7 @@ class Restore:
         dump = Dump(
             self.settings, self.home, self.told, self.programs, self.catalog, self.point, it_answers,
             self.asker.now, partial(server_free, self.supabase, told.archive, self.settings.root),
+            self.clock,
         )  # fmt: skip
         pitr = Pitr(self.supabase, database, told, self.point, self.asker, it_answers, agreed, self.clock)
         archive = Archive(self.settings, self.programs, self.point, it_answers, self.asker.now)

@@ -380,7 +380,7 @@ PIN: Final = Write(
     lost=Lost.BY_LOOKUP,
     how="the pin that stands there; the file is replaced whole",
     request_id="nowhere: the pin's field run names the run",
-    steps=("pins.pin_release", "pins.unpin_release"),
+    steps=("pins.pin_release", "pins.pin_database", "pins.unpin_release"),
 )
 ORDER: Final = Write(
     system="operated service",

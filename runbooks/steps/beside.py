@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from infra.shapes import against_pin, declared
+from infra.pins.pinned import DATABASE, against_database_pin, against_pin, declared, server_of
 from runbooks.clients.zone.resolver import Resolver
 from runbooks.model.database_url import is_database_url
 from runbooks.model.errors import Refused
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from runbooks.clients.cloudflare import Cloudflare
+    from infra.pins.pinned import Pin
+    from runbooks.clients.cloudflare import Cloudflare, Origin
     from runbooks.clients.edge import Edge
     from runbooks.engine.record.home import Home
     from runbooks.engine.step import Sight, Step
@@ -63,9 +64,19 @@ class Beside:
             )
             raise Refused(message, next_command=set_to(origin_of(url), origin.database))
         stack = self.settings.stack
+        if is_database_url(url):
+            self._refuse_unpinned(stack.pins.get(DATABASE), origin_of(url))
         if against := against_pin(stack.pins.get("dns"), stack.records):
             message = f"{self.settings.file.name}: {against}. Declare them so again, or end the pin."
             raise Refused(message, next_command=self.command("rollback --service=dns --unpin"))
+
+    def _refuse_unpinned(self, pin: Pin | None, here: Origin) -> None:
+        server = server_of(here.host, here.port, here.user)
+        against = against_database_pin(pin, server=server, database=here.database)
+        if pin is not None and against:
+            mends = f"For another one on purpose, take {DATABASE} out of ems-ops:pins."
+            message = f"{self.settings.file.name}: {against}. Nothing was done. {mends}"
+            raise Refused(message, next_command=f"export EMS_DATABASE_URL='{pin.address}'")
 
     def refuse_while_stopped(self, serving: str | None) -> None:
         """Raise Refused where a restore has stopped the API, so that the maintenance version serves."""

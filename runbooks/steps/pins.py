@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from infra.shapes import Pin
-from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
+from infra.pins.pinned import DATABASE, Pin
+from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, Refused
 from runbooks.model.settings import composed, read_stack
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ruamel.yaml.nodes import CollectionNode
+
+    from runbooks.clients.cloudflare import Origin
 
 KEY: Final = "ems-ops:pins"
 
@@ -47,6 +50,27 @@ def pin_release(
 
     shown = version[:8] if isinstance(version, str) else "the new version"
     return _step(stack_file, service, wanted, act, name=name, title=f"pin {service} to {shown} in {stack_file.name}")
+
+
+def pin_database(
+    stack_file: Path, origin: Origin, *, reason: str, stays: str, clock: Callable[[], datetime], name: str
+) -> Step:
+    """Return the step that pins the database which the API uses from now on: the program refuses another one.
+
+    `stays` says why it cannot be taken back, "" where it can.
+    """
+    server = f"{origin.user}@{origin.host}:{origin.port}"
+
+    def act(sight: Sight) -> Json:
+        sight.note(f"commit {stack_file.name}: whoever deploys needs its pin")
+        since = clock().isoformat(timespec="seconds")
+        pin = Pin(version=origin.database, since=since, reason=reason, run=sight.run, server=server)
+        write_pins(stack_file, {**read_pins(stack_file), DATABASE: pin})
+        return {"pin": msgspec.to_builtins(pin)}
+
+    title = f"pin database {origin.database} in {stack_file.name}, for `pulumi up`"
+    step = _step(stack_file, DATABASE, lambda _: origin.database, act, server=server, name=name, title=title)
+    return replace(step, undo=NoUndo(stays)) if stays else step
 
 
 def unpin_release(stack_file: Path, service: str, *, name: str = "unpin") -> Step:
@@ -103,18 +127,24 @@ def _step(
     *,
     name: str,
     title: str,
+    server: str = "",
 ) -> Step:
+    def is_so(pin: Pin | None, version: str | None) -> bool:
+        return (pin.version, pin.server) == (version, server) if pin else version is None
+
     def holds(sight: Sight) -> Held:
         pin, version = read_pins(stack_file).get(service), wanted(sight)
         seen: dict[str, Json] = {"pin": msgspec.to_builtins(pin)}
-        if (pin.version if pin else None) == version:
+        if is_so(pin, version):
             return Yes(seen)
-        return No(seen, f"{stack_file.name}, {KEY}.{service}: expected {version}, got {pin.version if pin else None}")
+        got = f"{pin.version} {pin.server}".strip() if pin else None
+        wants = f"{version} {server}".strip()
+        return No(seen, f"{stack_file.name}, {KEY}.{service}: expected {wants}, got {got}")
 
     def undo(sight: Sight) -> Json:
         pins = read_pins(stack_file)
         before, now = msgspec.convert(sight.before.get("pin"), Pin | None), pins.pop(service, None)
-        if now != before and (now.version if now else None) != wanted(sight):
+        if now != before and not is_so(now, wanted(sight)):
             message = (
                 f"{stack_file}: somebody else has changed the pin of {service} meanwhile (now "
                 f"{f'{now.version}, by run {now.run}' if now else 'none'}). It was left as it is."

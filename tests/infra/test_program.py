@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import dill  # type: ignore[import-untyped]
+import pulumi
 import pytest
 
 from infra.outputs import LIVE_VERSION, Outputs
@@ -110,6 +111,23 @@ def test_a_version_can_be_held_for_one_pass(declare: Declare, config: Config, mo
     assert (declared.outputs["api_live_version"], declared.outputs["api_version"]) == ("4f1c", "id of ems-api-app")
     pin = {"version": "9a02", "since": "2026-11-20T10:00:00Z", "reason": "bad release", "run": "r1"}
     assert declare({**config, "ems-ops:pins": {"api": pin}}).outputs["api_live_version"] == "9a02"
+
+
+def test_a_pinned_database_is_not_left(declare: Declare, config: Config) -> None:
+    """After a restore moved the API to another database, the address of before is refused, with what to type."""
+    pin = {"version": "main_2", "since": "2026-11-20T10:00:00Z", "reason": "restored", "run": "r1"}
+    pinned = {**config, "ems-ops:pins": {"database": {**pin, "server": "owner@db.example.com:6543"}}}
+    with pytest.raises(pulumi.RunError) as refused:
+        declare(pinned)
+    assert str(refused.value) == (
+        "Pulumi.test.yaml: ems-ops:pins.database: pinned to main_2 on db.example.com:6543 since 2026-11-20T10:00:00Z "
+        "(restored; run r1): expected EMS_DATABASE_URL to name it, got main on db.example.com:6543. Nothing was done; "
+        "next: export EMS_DATABASE_URL='postgresql://owner:…@db.example.com:6543/main_2' (`invoke runs.undo --run r1 "
+        "--stack test` goes back to the database of before; for another one on purpose, take database out of "
+        "ems-ops:pins in that file)"
+    )
+    pinned["ems-ops:pins"]["database"]["version"] = "main"
+    assert declare(pinned).of("HyperdriveConfig")
 
 
 def test_the_same_content_has_the_same_name(declare: Declare, config: Config) -> None:

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import pytest
 
-from infra.shapes import Pin
+from infra.pins.pinned import Pin
 from runbooks.clients.account import Account
 from runbooks.clients.cloudflare import Cloudflare, explain
 from runbooks.clients.pulumi import Applied, Change, Pulumi

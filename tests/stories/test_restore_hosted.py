@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,21 @@ def moved(operator: Operator, database: str) -> Operator:
     return replace(operator, environment={**operator.environment, "EMS_DATABASE_URL": url})
 
 
+def ups(operator: Operator, *flags: str) -> tuple[int, str]:
+    """Type what `pulumi up` is on the twin; return the exit code and what was said."""
+    state, tokens = operator.stack_file.parent / "twin", operator.addresses.tokens
+    words = ["-m", "twin", "apply", "--program=infra/__main__.py", f"--stack-file={operator.stack_file}"]
+    done = subprocess.run(
+        [sys.executable, *words, f"--state={state}", *flags],
+        cwd=operator.root,
+        env={"EMS_DATABASE_URL": operator.addresses.database_url, **operator.environment, **tokens},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr or done.stdout
+
+
 def served(operator: Operator) -> int:
     """Return how many bookings the API shows on its first page."""
     edge = Edge(operator.addresses.edge)
@@ -139,14 +156,22 @@ def test_the_api_moves_to_a_new_database_and_everything_after_looks_there(house:
     assert (looked.code, looked.document["next_command"]) == (2, export), looked.text
     drift = operator.types("deploy.drift").document["differences"]
     assert [one["mend"] for one in drift if one["system"] == "Hyperdrive"] == [f"a restore has moved it: {export}"]
+    code, refused_up = ups(operator)
+    assert (code, f"ems-ops:pins.database: pinned to {fresh} on 127.0.0.1:" in refused_up) == (1, True), refused_up
+    assert (f"next: {export} " in refused_up, "Traceback" in refused_up, moves(operator)) == (True, False, 1)
     finished = operator.consents("restore.finish")
     assert (finished.code, finished.document["plan"]["steps"]) == (0, []), finished.text
     assert ("Stays    postgres, " in plan_of(finished), f"{fresh} took its place at" in plan_of(finished)) == (
         True,
         True,
     )
+    assert f"Pinned   {fresh}: `pulumi up` refuses another database; that stays" in plan_of(finished)
 
     there = moved(operator, fresh)
+    code, applied = ups(there)
+    assert (code, served(operator) > 0, read_stack(operator.stack_file).pins["database"].version) == (0, True, fresh), (
+        applied
+    )
     assert there.consents("backup").code == 0
     proven = operator.consents("backup.verify", backup)
     assert (proven.code, proven.document["results"]["restore and compare"]["faults"]) == (0, []), proven.text
@@ -157,6 +182,8 @@ def test_the_api_moves_to_a_new_database_and_everything_after_looks_there(house:
     undone = operator.consents("runs.undo", done.document["run"])
     assert (undone.code, undone.document["status"], databases(operator)) == (0, "undone", []), undone.text
     assert (served(operator), health(operator), sql(operator, RUNS_IN)) == (0, 200, "postgres true")
+    assert read_stack(operator.stack_file).pins == {}
+    assert ups(operator)[0] == 0
     back = there.types("backup", "--dry-run")
     assert (back.code, back.document["next_command"]) == (2, export.replace(fresh, "postgres")), back.text
     assert rows > 0
@@ -175,8 +202,10 @@ def test_a_backup_without_cloudflare_goes_by_the_note(house: Operator) -> None:
     assert made.code == 0, made.text
     assert "Unsure   not compared with what Hyperdrive ems-db uses: " in plan_of(made)
     time.sleep(1.01)
+    pinned = read_stack(operator.stack_file).pins
     again = moved(operator, fresh).consents("restore", "--point=1s ago", "--strategy=dump")
     assert (again.code, again.document["plan"]["facts"]["reached"]["moves_from"]) == (0, None), again.text
     assert moved(operator, fresh).consents("restore.finish").code == 0
     assert (databases(operator), health(operator)) == ([fresh], 200)
+    assert (pinned["database"].version, read_stack(operator.stack_file).pins) == (fresh, pinned)
     assert " in the place of postgres since " in sql(operator, NOTED)  # the next restore did not forget it

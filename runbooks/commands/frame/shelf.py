@@ -126,11 +126,13 @@ def _secrets(console: Console, arguments: Mapping[str, Any]) -> Book[Any]:
 
 
 def _finish(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:
+    from infra.pins.pinned import DATABASE
     from runbooks import finish_restore
     from runbooks.steps.archive.own import own_of
 
     origin = _origin(console)
-    return finish_restore.book(console.postgres, own_of(console.settings, console.programs), origin=origin)
+    pin = console.settings.stack.pins.get(DATABASE)
+    return finish_restore.book(console.postgres, own_of(console.settings, console.programs), origin=origin, pin=pin)
 
 
 def _release(console: Console, _arguments: Mapping[str, Any]) -> Book[Any]:

@@ -43,6 +43,12 @@ class Moving:
     back_to: Origin
     password: Callable[[], str]
 
+    @property
+    def for_good(self) -> str:
+        """Return why they cannot be moved back, "" where they can: to the same server with the same password."""
+        same = replace(self.to, database=self.back_to.database) == self.back_to
+        return "" if same else "the password of the former server or user is not known here"
+
     def holds(self, sight: Sight) -> Held:
         """Ask where they go."""
         origin = find(self.cloudflare, self.name).origin
@@ -59,21 +65,20 @@ class Moving:
         return {"origin": str(self.cloudflare.move(config, self.to, password=self.password()).origin)}
 
     def undo(self, _sight: Sight) -> Json:
-        """Move them back, to the same server with the same password."""
+        """Move them back."""
         config = find(self.cloudflare, self.name)
         return {"origin": str(self.cloudflare.move(config, self.back_to, password=self.password()).origin)}
 
 
 def move_connection(moving: Moving, *, name: str) -> Step:
     """Return the step that sends the Worker's connections to another database, also of another server."""
-    same = replace(moving.to, database=moving.back_to.database) == moving.back_to
     return Step(
         name=name,
         title=f"send the connections of {moving.name} from {moving.back_to} to {moving.to}",
         effect=Effect.WRITE,
         holds=moving.holds,
         act=moving.act,
-        undo=moving.undo if same else NoUndo("the password of the former server or user is not known here"),
+        undo=NoUndo(moving.for_good) if moving.for_good else moving.undo,
         expect=1.0,
         deadline=120.0,
         attempts=3,

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from infra.pins.pinned import project_of
 from runbooks.clients.cloudflare import Origin
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, Sight, Step, Yes
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 PORT: Final = 5432
 INSTEAD: Final = re.compile(rf"{LOADED}(?P<backup>\S+){PLACE.pattern}")
-PROJECT: Final = re.compile(r"(?:^|\.)(?P<ref>[a-z]{20})(?:\.|$)")
-"""Supabase's reference of a project: in its host (`db.<ref>.supabase.co`), or in a pooler's user (`postgres.<ref>`)."""
 ENDING: Final = re.compile(r"_\d{8}_\d{6}$")
 """What a restore puts behind a database's name: when it was begun."""
 LONGEST: Final = 40
@@ -70,13 +69,8 @@ def same_server(one: Origin, other: Origin) -> bool | None:
     """Tell whether two addresses lead to one server; None where names alone cannot tell: a pooler has another."""
     if one.host == other.host and one.port == other.port:
         return True
-    refs = [_project(one), _project(other)]
+    refs = [project_of(origin.host, origin.user) for origin in (one, other)]
     return refs[0] == refs[1] if all(refs) else None
-
-
-def _project(origin: Origin) -> str:
-    found = PROJECT.search(origin.host) or PROJECT.search(origin.user)
-    return found["ref"] if found else ""
 
 
 def instead(session: Session) -> list[Instead]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from infra.pins.pinned import DATABASE, against_database_pin, server_of
 from runbooks.model.errors import Refused
 from runbooks.model.timepoint import Point
 from runbooks.steps.backups.beside import Beside, find_equal, forget, have_on_this_machine, load_beside
@@ -23,8 +24,9 @@ from runbooks.steps.backups.sealing import opened
 from runbooks.steps.cloudflare.hyperdrive import Moving, find, move_connection
 from runbooks.steps.database.present import NAMED, Present
 from runbooks.steps.database.renaming import Places, refuse_prepared, switch, why_not_renamed
-from runbooks.steps.database.replaced import beside_name, note_place, origin_of, set_to
+from runbooks.steps.database.replaced import beside_name, note_place, origin_of, same_server, set_to
 from runbooks.steps.database.server import look_at
+from runbooks.steps.pins import pin_database
 from runbooks.steps.recovery.strategy import Around, ByDump, Reached
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Dump:
     answers: Callable[[], bool]
     now: datetime
     free: Callable[[], tuple[int | None, str]]
+    clock: Callable[[], datetime]
     name: str = "dump"
     copies_present: bool = False
     program: str = "pg_restore"
@@ -105,6 +108,7 @@ class Dump:
         ending = f"{self.now:%Y%m%d_%H%M%S}"
         fresh = beside_name(current, ending)
         final = origin_of(self.programs.database.url, fresh if stays else current)
+        moves_from = self._moves_from(final, manifest, stays=stays, here=here)
         proof = self.proven.get(manifest.id)
         reached = ByDump(
             at=manifest.at,
@@ -113,7 +117,8 @@ class Dump:
             fresh=fresh,
             former=None if stays else beside_name(current, f"former_{ending}"),
             origin=final,
-            moves_from=self._moves_from(final, manifest, stays=stays, here=here),
+            moves_from=moves_from,
+            pins=self._pins(final, moves_from),
             proven=proof.at if proof else None,
             passed_over=passed_over,
             rows=manifest.rows,
@@ -184,11 +189,10 @@ class Dump:
         if reached.former is not None:
             places = Places(database, reached.current, reached.fresh, reached.former, reached.backup)
             steps.append(switch(places, name="switch over"))
-        if reached.moves_from is not None and self.cloudflare is not None:
-            moving = Moving(
-                self.cloudflare, stack.database.hyperdrive, reached.origin, reached.moves_from, self._password
-            )
-            steps.append(move_connection(moving, name="move connections"))
+        moves = self._moving(reached)
+        if reached.pins:  # before the move: killed between the two, `pulumi up` refuses rather than moves back
+            steps.append(self._pinning(reached, moves))
+        steps += [move_connection(moving, name="move connections") for moving in moves]
         if reached.former is not None:
             return (*steps, *around.holding.over(database), forget(beside, name="forget"))
         steps.append(note_place(database, reached.fresh, reached.current, reached.backup, name="note the place"))
@@ -203,6 +207,7 @@ class Dump:
             return (
                 f"the present database {reached.current} as it is, for it cannot be renamed; a platform's own services "
                 f"(sign-in, storage, API) stay with it. Afterwards, everywhere: {set_to(reached.origin, reached.fresh)}"
+                f"; a pin in {self.settings.file.name} lets `pulumi up` refuse any other"
             )
         return f"the present database as {reached.former}, until `invoke restore.finish` (`runs.undo` goes back to it)"
 
@@ -247,6 +252,29 @@ class Dump:
             self.settings.environment.get("EMS_BACKUP_KEY"),
             reached.current,
             reached.fresh,
+        )
+
+    def _pins(self, final: Origin, moves_from: Origin | None) -> bool:
+        """Tell whether the stack file must name the database: it is another one now, or another one is pinned."""
+        other = moves_from is not None and moves_from.database != final.database
+        moved = other or (moves_from is not None and same_server(moves_from, final) is not True)
+        pinned, server = self.settings.stack.pins.get(DATABASE), server_of(final.host, final.port, final.user)
+        return moved or against_database_pin(pinned, server=server, database=final.database) != ""
+
+    def _moving(self, reached: ByDump) -> tuple[Moving, ...]:
+        if reached.moves_from is None or self.cloudflare is None:
+            return ()
+        hyperdrive = self.settings.stack.database.hyperdrive
+        return (Moving(self.cloudflare, hyperdrive, reached.origin, reached.moves_from, self._password),)
+
+    def _pinning(self, reached: ByDump, moves: tuple[Moving, ...]) -> Step:
+        return pin_database(
+            self.settings.file,
+            reached.origin,
+            reason=f"invoke restore has put backup {reached.backup} there",
+            stays="".join(moving.for_good for moving in moves),
+            clock=self.clock,
+            name="pin the database",
         )
 
     def _password(self) -> str:

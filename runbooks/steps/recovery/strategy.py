@@ -36,7 +36,8 @@ class ByDump(msgspec.Struct, frozen=True, tag="dump"):
 
     `fresh` is the database that it is loaded into, `former` what the present one is called afterwards; None where it
     keeps its name, because sessions that we cannot end are in it. `moves_from` is what Hyperdrive connects to now, None
-    where it stays as it is. `passed_over` names newer backups that are not good, and why.
+    where it stays as it is. `pins`: the stack file must name the new one, or the program would send the API back.
+    `passed_over` names newer backups that are not good, and why.
     """
 
     at: datetime
@@ -49,6 +50,7 @@ class ByDump(msgspec.Struct, frozen=True, tag="dump"):
     proven: datetime | None
     passed_over: tuple[str, ...]
     rows: dict[str, int]
+    pins: bool = False
 
 
 class ByArchive(msgspec.Struct, frozen=True, tag="archive"):

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from infra.shapes import Waits
+from runbooks.clients.cloudflare import Origin
 from runbooks.clients.cloudflare_secrets import WorkerSecrets
 from runbooks.clients.pages import Deployment, Stage
 from runbooks.clients.pages import Project as PagesProject
@@ -41,7 +42,7 @@ from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.restrictions import allow
 from runbooks.steps.database.server import end_other_sessions
 from runbooks.steps.database.supabase import let_the_archive_reach, recover
-from runbooks.steps.pins import pin_release, unpin_release
+from runbooks.steps.pins import pin_database, pin_release, unpin_release
 from runbooks.steps.releases import note_unpinned, quarantine, record_verified
 from runbooks.steps.snapshots import keep_records
 from tests.runbooks.desk import now
@@ -235,6 +236,9 @@ MAKERS: dict[str, Callable[[Bench], Step]] = {
     "releases.quarantine": lambda b: quarantine(b.desk.home, "api", version="v", to="u", clock=now),
     "releases.note_unpinned": Bench.note,
     "pins.pin_release": lambda b: pin_release(b.desk.settings.file, "api", version="v", reason="r", clock=now),
+    "pins.pin_database": lambda b: pin_database(
+        b.desk.settings.file, Origin("h", 1, "d", "u"), reason="r", stays="", clock=now, name="p"
+    ),
     "pins.unpin_release": Bench.unpin,
     **{name: partial(_of_hazards, maker) for name, maker in HAZARDS.items()},
     **{name: partial(_of_backups, maker) for name, maker in BACKUPS.items()},

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbooks.engine.step import No, Sight, Yes
+from runbooks.clients.cloudflare import Origin
+from runbooks.engine.step import No, NoUndo, Sight, Yes
 from runbooks.model.settings import read_stack
-from runbooks.steps.pins import pin_release, read_pins, unpin_release, write_pins
+from runbooks.steps.pins import pin_database, pin_release, read_pins, unpin_release, write_pins
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runbooks.engine.step import Step
 
 VERSION = "4f1c2b6e-0000-4000-8000-000000000001"
 
@@ -39,7 +42,7 @@ def test_a_pin_changes_one_line(stack_file: Path) -> None:
     after = stack_file.read_text("utf-8").splitlines()
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert len(changed) == 1
-    assert changed[0][1].endswith("# written by `invoke rollback`, removed by `invoke rollback --unpin`")
+    assert "}} # written by `invoke rollback`, removed by `invoke rollback --unpin`" in changed[0][1]
     assert isinstance(step.holds(Sight()), Yes)
     pin = read_pins(stack_file)["api"]
     assert (pin.version, pin.since, pin.run) == (VERSION, "2026-11-23T10:00:00+00:00", "2026-11-23-1000-alfa-1")
@@ -66,6 +69,30 @@ def test_undo_restores_the_pin_that_was_seen(stack_file: Path) -> None:
     assert callable(step.undo)
     step.undo(Sight(before=before.evidence))
     assert read_pins(stack_file)["api"].version == "older"
+
+
+def test_a_database_is_pinned_with_its_server(stack_file: Path) -> None:
+    """Another server of the same name is another database; the undo gives the pin of before, or says why it cannot."""
+    first, second = (Origin(host, 5432, "app_1", "owner") for host in ("one.example", "two.example"))
+    notes: list[str] = []
+
+    def pinning(origin: Origin, stays: str = "") -> Step:
+        return pin_database(stack_file, origin, reason="moved", stays=stays, clock=_clock, name="pin the database")
+
+    pinning(first).act(Sight(run="r1", note=notes.append))
+    assert notes == ["commit Pulumi.twin.yaml: whoever deploys needs its pin"]
+    assert isinstance(pinning(first).holds(Sight()), Yes)
+    step = pinning(second)
+    before = step.holds(Sight())
+    assert isinstance(before, No)
+    got = "got app_1 owner@one.example:5432"
+    assert before.why == f"Pulumi.twin.yaml, ems-ops:pins.database: expected app_1 owner@two.example:5432, {got}"
+    step.act(Sight(run="r2"))
+    assert read_pins(stack_file)["database"].address == "postgresql://owner:…@two.example:5432/app_1"
+    assert callable(step.undo)
+    step.undo(Sight(before=before.evidence))
+    assert read_pins(stack_file)["database"].run == "r1"
+    assert pinning(second, "it stays").undo == NoUndo("it stays")
 
 
 @pytest.mark.parametrize(
