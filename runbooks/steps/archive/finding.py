@@ -44,11 +44,22 @@ class Chosen:
         return self.target is None
 
 
-def choose(own: Own, point: datetime, *, timeline: int | None, again: str = "invoke restore --point=") -> Chosen:
+@dataclass(frozen=True)
+class Typed:
+    """What can be typed where no base reaches a point: `again` is the restore, to which a point is added.
+
+    `base` makes a base backup ("" where the server does not answer), `others` lists what there is beside bases.
+    """
+
+    again: str = "invoke restore --point="
+    base: str = ""
+    others: str = "invoke backup.list"
+
+
+def choose(own: Own, point: datetime, *, timeline: int | None, typed: Typed = Typed()) -> Chosen:
     """Return the newest base that reaches the point. Raises Refused with a reason for each that does not.
 
-    `timeline` is that of the server, None where it does not answer: then nothing more can be archived. `again` is
-    the command line to which a point is added.
+    `timeline` is that of the server, None where it does not answer: then nothing more can be archived.
     """
     reasons = list(own.found.unusable)
     advice = None
@@ -57,10 +68,13 @@ def choose(own: Own, point: datetime, *, timeline: int | None, again: str = "inv
         if isinstance(got, Chosen):
             return Chosen(base, got.target, got.last, got.segments, tuple(reasons))
         reasons.append(f"base {base.name}: {got.why}")
-        earlier = f'{again}"{got.until:%Y-%m-%dT%H:%M:%SZ}" --strategy=archive' if got.until else None
+        earlier = f'{typed.again}"{got.until:%Y-%m-%dT%H:%M:%S.%fZ}" --strategy=archive' if got.until else None
         advice = advice or got.advice or earlier
     message = f"No base reaches {point:%Y-%m-%d %H:%M:%S.%f} UTC. {'; '.join(reasons)}."
-    raise Refused(message, next_command=advice)
+    if typed.base and timeline not in {base.timeline for base in own.found.bases}:
+        message += f" A base of now lets the next restore reach what is written from now on: {typed.base}."
+        advice = advice or typed.base
+    raise Refused(message, next_command=advice or typed.others)
 
 
 @dataclass(frozen=True)
@@ -112,22 +126,22 @@ def _without_later(
     """Go on where no transaction later than the point is in the archive: what is not there yet, or never will be."""
     last = scan.last
     to_the_end = Target(last.lsn, inclusive=True) if last and last.lsn >= base.end else Target(None, inclusive=True)
+    to_last = Chosen(base, to_the_end, _at(scan), stretch.count, ())
+    exactly = last is not None and last.at == point
     if scan.fault:
-        if last is not None and last.at == point:
-            return Chosen(base, to_the_end, _at(scan), stretch.count, ())
         reached = f"the last transaction before it ended at {last.at.isoformat()}" if last else "nothing is before it"
-        return CannotReach(f"{scan.fault}; {reached}", until=last.at if last else None)
+        return to_last if exactly else CannotReach(f"{scan.fault}; {reached}", until=last.at if last else None)
     if timeline is not None and timeline == base.timeline:
         return Chosen(base, None, _at(scan), stretch.count, ())
     now = timeline or (own.control.timeline if own.data.is_dir() else _newest_timeline(own))
     if now > base.timeline:
-        return CannotReach(
+        why = (
             f"its timeline {base.timeline} ended before the point, the server went on on timeline {now}, of which "
             "there is no base that is old enough"
         )
-    if left := _left_in(own, base, stretch, point):
-        return left
-    return Chosen(base, to_the_end, _at(scan), stretch.count, ())
+        until = last.at if last and last.lsn >= base.end else None
+        return to_last if exactly else CannotReach(why, until=until)
+    return _left_in(own, base, stretch, point) or to_last
 
 
 def _left_in(own: Own, base: Base, stretch: Stretch, point: datetime | None = None) -> CannotReach | None:

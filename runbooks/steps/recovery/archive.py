@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.model.errors import Refused
-from runbooks.steps.archive.finding import choose
+from runbooks.steps.archive.finding import Typed, choose
 from runbooks.steps.archive.own import Own, own_of
 from runbooks.steps.archive.places import exchange_folders, start_server, stop_server
 from runbooks.steps.archive.recovering import (
@@ -86,8 +86,10 @@ class Archive:
         own, server = self.own, self._server()
         if server is not None:
             own.check_is(server.system_identifier)
-        again = f"invoke restore --stack {shlex.quote(self.settings.argument)} --point="
-        chosen = choose(own, self.point.at, timeline=server.timeline if server else None, again=again)
+        stack = shlex.quote(self.settings.argument)
+        base = self._base_backup(f"before-{self.now:%Y%m%d-%H%M%S}") if server else ""
+        typed = Typed(f"invoke restore --stack {stack} --point=", base, f"invoke backup.list --stack {stack}")
+        chosen = choose(own, self.point.at, timeline=server.timeline if server else None, typed=typed)
         own.check_place(chosen.base.bytes)
         reached = ByArchive(
             at=self.point.at,
@@ -169,9 +171,12 @@ class Archive:
 
     def afterwards(self, reached: Reached) -> str:
         """Return the command for a base of the new timeline: without one, nothing later can be gone back to."""
+        return self._base_backup(f"after-{_own(reached).ending}")
+
+    def _base_backup(self, name: str) -> str:
         bases = self.own.root / self.own.told.bases
         words = self.own.installed.words("pg_basebackup", "-c", "fast", "-X", "stream", "-D")
-        return f'{shlex.join(words)} {shlex.quote(str(bases / f"after-{_own(reached).ending}"))} -d "$EMS_DATABASE_URL"'
+        return f'{shlex.join(words)} {shlex.quote(str(bases / name))} -d "$EMS_DATABASE_URL"'
 
     def _recovery(self, reached: ByArchive) -> Recovery:
         return Recovery(self.own, reached.base, reached.at, reached.server_timeline, reached.ending)

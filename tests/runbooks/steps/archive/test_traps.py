@@ -14,7 +14,7 @@ from benchmarks.databases.selfhosted import SelfHosted, selfhosted
 from runbooks.clients.selfhosted.paused import Target
 from runbooks.engine.step import Sight
 from runbooks.model.errors import ActError, CheckError, Refused
-from runbooks.steps.archive.finding import choose
+from runbooks.steps.archive.finding import Typed, choose
 from runbooks.steps.archive.recovering import end_the_recovery, find_whole, recover_beside
 from tests.runbooks.steps.archive.acts import own_of, recovery_to, sight_of
 
@@ -47,11 +47,21 @@ def points(server: SelfHosted) -> list[datetime]:
     return [at.astimezone(UTC) for (at,) in found]
 
 
-def refusal(server: SelfHosted, point: datetime, *, timeline: int | None = 1) -> str:
-    """Return why no base reaches a point."""
+TYPED = Typed("invoke restore --point=", "pg_basebackup -D bases/now", "invoke backup.list --stack own")
+
+
+def refusal(server: SelfHosted, point: datetime, *, timeline: int | None = 1) -> tuple[str, str]:
+    """Return why no base reaches a point, and what to type then."""
     with pytest.raises(Refused) as refused:
-        choose(own_of(server), point, timeline=timeline)
-    return str(refused.value)
+        choose(own_of(server), point, timeline=timeline, typed=TYPED)
+    return str(refused.value), refused.value.next_command or ""
+
+
+def reaches(server: SelfHosted, typed: str, *, timeline: int = 1) -> str:
+    """Return the base that reaches the point of a command which a refusal named: it is not refused in its turn."""
+    _, point, strategy = typed.split('"')
+    assert (typed.startswith(TYPED.again), strategy) == (True, " --strategy=archive")
+    return choose(own_of(server), datetime.fromisoformat(point), timeline=timeline).base.name
 
 
 def archived(server: SelfHosted) -> list[Path]:
@@ -100,7 +110,8 @@ def test_a_point_before_a_bases_end_needs_an_older_base(server: SelfHosted) -> N
     older = choose(own_of(server), at[1], timeline=1)
     assert older.base.name == "first"
     assert older.passed_over[0].startswith("base more: it began after the point")
-    assert "base first: it began after the point" in refusal(server, at[0] - timedelta(hours=1))
+    said, typed = refusal(server, at[0] - timedelta(hours=1))
+    assert ("base first: it began after the point" in said, typed) == (True, TYPED.others)
 
 
 def test_wal_that_is_missing_is_named_with_the_last_point_before(server: SelfHosted) -> None:
@@ -108,7 +119,8 @@ def test_wal_that_is_missing_is_named_with_the_last_point_before(server: SelfHos
     at, third = points(server), archived(server)[-3]
     with without(third):
         third.unlink()
-        said = refusal(server, at[5])
+        said, typed = refusal(server, at[5])
+        assert reaches(server, typed) == "first"
         assert f"base first: WAL segment {third.name} is missing in {server.wal}" in said
         assert "the last transaction before it ended at " in said
         assert choose(own_of(server), at[1], timeline=1).base.name == "first"
@@ -128,7 +140,7 @@ def test_wal_that_is_damaged_cut_or_of_another_is_named(server: SelfHosted) -> N
             "elsewhere": (archived(server)[0].read_bytes(), ("is not what its name says",)),
         }.values():
             third.write_bytes(wrong)
-            said = refusal(server, at[5])
+            said, _ = refusal(server, at[5])
             assert any(word in said for word in reason), said
 
 
@@ -165,8 +177,10 @@ def test_a_server_on_a_later_timeline_needs_a_base_of_it(server: SelfHosted) -> 
     try:
         with recovered(recovery_to(server, points(server)[4])) as rows:
             assert rows == [0, 1, 2, 3, 4]
-        said = refusal(server, datetime.now(UTC), timeline=2)
+        said, typed = refusal(server, datetime.now(UTC), timeline=2)
         assert "its timeline 1 ended before the point, the server went on on timeline 2" in said
+        assert f"what is written from now on: {TYPED.base}." in said
+        assert reaches(server, typed, timeline=2) == "more"
     finally:
         (server.wal / "00000002.history").unlink()
 
