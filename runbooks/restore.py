@@ -18,8 +18,8 @@ from whenever import Instant
 from runbooks.engine.step import Book, Sight, Step
 from runbooks.model.timepoint import Point, Reach, distance, parse
 from runbooks.model.timepoint_refusals import Asker
-from runbooks.steps.backups.room import server_free
-from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, way_back
+from runbooks.steps.backups.room import refuse_without_room, server_free
+from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep_later_writes, needed, way_back
 from runbooks.steps.database.present import Looking, known_before
 from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import Entrance
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from runbooks.engine.record.home import Home
     from runbooks.model.settings import Settings
     from runbooks.steps.backups.catalog import Catalog
+    from runbooks.steps.database.present import Present
 
 __all__ = ["NAME", "Arguments", "Facts", "book"]
 
@@ -128,8 +129,8 @@ class Restore:
         refuse_replaced(database, origin_of_api(self.told, hyperdrive), hyperdrive=hyperdrive)
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
-        if present is not None and way.program:
-            self.programs.find(way.program)
+        if present is not None:
+            self.check_can_copy(way, present)
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
         entry = self.entrance.look(former.allowed if former else None, here=present is not None)
         look = Look(
@@ -159,6 +160,14 @@ class Restore:
         )
         self.application(facts).refuse_unprovable(here=present is not None, retry=self.typed.command(without=False))
         return facts
+
+    def check_can_copy(self, way: Strategy, present: Present) -> None:
+        """Raise Refused where the program, or the room for a copy of the present, is not there."""
+        home = self.settings.home
+        if way.program:
+            self.programs.find(way.program)
+        if way.copies_present:
+            refuse_without_room([needed(home, present.server.bytes)], next_command=f"df -h {home}")
 
     def holding(self, facts: Facts) -> Holding:
         """Return what is held back in the recovered database before anybody is let in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from runbooks.clients.outside.outsider import Outsider
 from runbooks.clients.postgres import Postgres
 from runbooks.clients.twin import Do, Fault
 from runbooks.model.settings import read_stack
+from runbooks.steps.database.copies import CopiedFile, Manifest, folder_of
+from runbooks.steps.database.server import look_at
 from tests.stories.conftest import Operator, Said
 from tests.stories.test_restore import ROWS, a_second_passes, allowed, health, sql
 from tests.twin.running import eventually
@@ -179,12 +182,18 @@ UNSEEN = (
         waits={"restricted": 1.5},
     ),
 )
+NOT_BEGUN = (
+    f"Supabase project {PROJECT}: asked for the recovery, and 1 s later the server that answers still ",
+    ": the recovery has not begun, or the address leads to the old one. " + STOPPED + " " + SUPPORT,
+)
 FAULTS = (
+    Seen("restore-pretended", NOT_BEGUN, waits={"begun": 1}),
+    Seen("restore-ignored", NOT_BEGUN, waits={"begun": 1}),
     Seen(
-        "restore-pretended",
+        "restore-restarted",
         (
-            f"Supabase project {PROJECT}: asked for the recovery, and 1 s later the server that answers still ",
-            ": the recovery has not begun, or the address leads to the old one. " + STOPPED + " " + SUPPORT,
+            f"Supabase project {PROJECT}: asked for the recovery, and 1 s later the server restarted at ",
+            " as before and with no transaction undone: it was not recovered. " + STOPPED + " " + SUPPORT,
         ),
         waits={"begun": 1},
     ),
@@ -250,6 +259,26 @@ def test_an_archive_that_does_not_reach_is_told_before_anything_is_stopped(scene
     assert stopped.document["next_command"].startswith("invoke restore --stack ")
     scene.mends()
     assert (health(operator), scene.outside()[0]) == (200, True)
+
+
+def test_a_copy_of_the_present_that_would_fill_the_disk_is_not_begun(scene: Scene) -> None:
+    """What it needs and what is free is told before anything is stopped; the last copy tells how large one is."""
+    operator = scene.operator
+    writes = len(operator.calls("POST", ""))
+    home = operator.root / read_stack(operator.stack_file).ops_home
+    last = folder_of(home, "2026-01-01T00-00-00Z")
+    last.mkdir(parents=True)
+    with Postgres(operator.addresses.database_url).reading() as session:
+        server = look_at(session)
+    told = Manifest(last.name, server.now, server, 1, (), (CopiedFile("dump/toc.dat", 10**16, ""),))
+    (last / "manifest.json").write_bytes(msgspec.json.encode(told))
+    refused = scene.restores()
+    shutil.rmtree(last)
+    said = f"Not enough free disk on this machine: needed 12500000.0 GB in {home}/backups for the copy of the present, "
+    assert (refused.code, refused.document["text"].startswith(said)) == (2, True), refused.text
+    assert refused.document["text"].endswith(" Nothing was begun.")
+    assert refused.document["next_command"] == f"df -h {home}"
+    assert len(operator.calls("POST", "")) == writes
 
 
 @pytest.mark.parametrize("seen", UNSEEN, ids=lambda seen: seen.breaks)

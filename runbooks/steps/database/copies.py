@@ -20,6 +20,7 @@ import msgspec
 from runbooks.clients.postgres import sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError
+from runbooks.steps.backups.room import Need, dump_bytes
 from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.server import Server, look_at, tables, written_after
 
@@ -80,6 +81,13 @@ def copying(programs: Programs, home: Path, backup: str, point: datetime) -> tup
         copy_present(programs, home, backup, name="copy the present"),
         note_definitions(programs.database, folder_of(home, backup), point, name="note the definitions"),
     )
+
+
+def needed(home: Path, database: int) -> Need:
+    """Return what a copy of the present may take: more than the last one, or most of what such a database gives."""
+    there = sorted((home / BACKUPS).glob(f"*/{MANIFEST}"))
+    last = next((found.bytes for file in reversed(there) if (found := read_manifest(file.parent))), 0)
+    return Need(home / BACKUPS, dump_bytes(last, database), "for the copy of the present")
 
 
 def copy_present(programs: Programs, home: Path, backup: str, *, name: str) -> Step:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from infra.shapes import Archive
@@ -16,6 +18,9 @@ from runbooks.steps.backups.room import (
     refuse_without_server_room,
     server_free,
 )
+from runbooks.steps.database.copies import BACKUPS, CopiedFile, folder_of, needed
+from runbooks.steps.database.copies import Manifest as Copied
+from runbooks.steps.database.server import Server as Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from runbooks.clients.postgres import Session
     from runbooks.clients.supabase import Supabase
     from runbooks.steps.backups.catalog import Manifest
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 class Server:
@@ -58,6 +65,19 @@ def test_what_is_needed_on_one_disk_is_added_up(tmp_path: Path) -> None:
 def test_a_dump_grows_with_the_last_one() -> None:
     """A quarter more than the last; without one a third of the database."""
     assert (dump_bytes(1000, 10**9), dump_bytes(0, 9000)) == (1250, 3000)
+
+
+def test_a_copy_of_the_present_grows_with_the_last_one(tmp_path: Path) -> None:
+    """The newest copy that says how large it is tells; without one a third of the database is taken."""
+    assert needed(tmp_path, 9000) == Need(tmp_path / BACKUPS, 3000, "for the copy of the present")
+    here = Seen(18, NOW, "1", 1, 1, NOW, in_recovery=False, commit_times=True, bytes=9000, seen_as=None)
+    for name, size in (("2026-11-01T00-00-00Z", 500), ("2026-11-02T00-00-00Z", 1000)):
+        folder = folder_of(tmp_path, name)
+        folder.mkdir(parents=True)
+        told = Copied(name, NOW, here, 1, (), (CopiedFile("dump/toc.dat", size, ""),))
+        (folder / "manifest.json").write_bytes(msgspec.json.encode(told))
+    (folder_of(tmp_path, "2026-11-03T00-00-00Z")).mkdir()
+    assert needed(tmp_path, 9000).bytes == 1250
 
 
 @pytest.mark.parametrize(
