@@ -42,7 +42,13 @@ RECOVERY = {
     "hot_standby": "off",  # nobody may read a half-replayed state
 }
 
-# Supabase lets the owner create these (supautils.privileged_extensions); PostgreSQL itself only lets a superuser.
+# Supabase lets the role `postgres` create these, PostgreSQL itself only a superuser: supautils.privileged_extensions of
+# supabase/postgres (ansible/files/postgresql_config/supautils.conf.j2; what PostgreSQL 17 shows of it stands in
+# nix/tests/expected/z_17_supautils.out, commit 35c0bbca), read 2026-11-28, as far as this build has them. What it names
+# beside them is trusted by PostgreSQL itself (hstore, pg_trgm, …) or not in this build (postgis, pg_cron, …).
+# Not in it, so refused as by PostgreSQL: "may be unsafe" (file_fdw, pageinspect, pg_freespacemap, pg_surgery,
+# pg_visibility) and deprecated (intagg). Newer projects may create amcheck too (pull request #2240 of 2026-06, put into
+# pg_catalog); here it is refused as by those before.
 PRIVILEGED = (
     "autoinc", "bloom", "dblink", "dict_xsyn", "earthdistance", "insert_username", "moddatetime", "pg_buffercache",
     "pg_prewarm", "pg_stat_statements", "pg_walinspect", "pgrowlocks", "pgstattuple", "postgres_fdw", "refint",

@@ -1,7 +1,9 @@
 """Pages of tables and indexes: by the extension amcheck where it may be used, else by reading both and comparing.
 
-Supabase does not let its owners create amcheck ("omitted because may be unsafe", supautils.conf, 2026-11). It is then
-created and used in a transaction that is rolled back where our role may do that, and never stays.
+Where it is not there it is created and used in a transaction that is rolled back, if our role may do that, and never
+stays. Supabase lets the role `postgres` do so since its pull request supabase/postgres#2240 (opened 2026-06-26), but in
+`pg_catalog`, whatever schema is asked for (`supautils.extensions_parameter_overrides`); projects on older images refuse
+it ("omitted because may be unsafe", ansible/files/postgresql_config/supautils.conf.j2). Read 2026-11-28.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ INSTALLED: Final = """
 select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace
  where e.extname = 'amcheck'
 """
-SCRATCH: Final = "ems_ops_amcheck"  # the schema that `_create` makes; gone with the transaction
 UNIQUENESS: Final = 170_000  # server_version_num since which bt_index_check looks for doubles as well
 
 RELATIONS: Final = """
@@ -85,18 +86,20 @@ def _why_not(database: Postgres) -> str:
     return ""
 
 
-def _create(session: Session) -> None:
+def _create(session: Session) -> str:
+    """Create amcheck in a schema of its own, and return the one that it came into."""
     session.run("create schema ems_ops_amcheck")
     session.run("create extension amcheck schema ems_ops_amcheck")
+    return str(session.value(INSTALLED))
 
 
 def _rehearse(database: Postgres, until: float) -> list[Remark]:
     """Create amcheck, ask it about everything, and take it back."""
     remarks: list[Remark] = []
     with database.rehearsing() as session:
-        _create(session)
+        schema = _create(session)
         for row in session.rows(RELATIONS):
-            question = _one(SCRATCH, *row)
+            question = _one(schema, *row)
             if time.monotonic() > until or question.ask is None:
                 remarks.append(Remark(Weight.UNCHECKED, f"{question.title}: there was no time left for it"))
                 continue

@@ -54,6 +54,13 @@ refresh materialized view "Odd.one".later;
 alter role odd_guest password 'x';
 create role odd_newcomer login
 """
+PLACED = """
+create schema place;
+create function place.it() returns event_trigger language plpgsql as
+  $$begin alter extension amcheck set schema pg_catalog; end$$;
+create event trigger place_it on ddl_command_end when tag in ('CREATE EXTENSION') execute function place.it()
+"""
+"""What supautils does at Supabase, by a trigger."""
 ROLES = "drop role if exists odd_newcomer; alter role odd_guest password null"
 BROKEN = 'select setval(\'"Odd.one"."Kinds_Kind.Id_seq"\', 1); delete from "Odd.one"."Kinds" where "Kind.Id" > 1'
 
@@ -85,6 +92,16 @@ def test_a_sequence_that_fell_behind_is_a_fault(server: Server, odd: str) -> Non
     server.run(BROKEN, "odd_ahead")
     findings = compare(read_manifest(server.door("odd_ahead")), read_manifest(server.door(odd)), aspects=FROM_A_DUMP)
     assert Kind.SEQUENCE_VALUE in {finding.what for finding in faults(findings)}
+
+
+def test_amcheck_is_used_where_the_platform_puts_it(server: Server) -> None:
+    """Supabase makes it in pg_catalog, whatever schema is asked for: it is asked there, and nothing of it stays."""
+    copy(server, "depot", "depot_placed")
+    server.run(PLACED, "depot_placed")
+    answers = inspect(server.door("depot_placed"), None, until=time.monotonic() + 60)
+    assert [text for text in answers.of(Weight.FAULT) if not text.startswith("role ")] == []  # roles are the server's
+    assert [text for text in answers.of(Weight.UNCHECKED) if "amcheck" in text] == []
+    assert server.run("select extname from pg_extension where extname = 'amcheck'", "depot_placed") == []
 
 
 def test_what_was_put_right_since_the_point_is_no_fault(server: Server, odd: str) -> None:
