@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 NOT_STOPPED: Final = "not stopped: whoever has the database's password; there are no network restrictions"
 NOT_TRIED: Final = "not proven: that nobody else gets into the database while it is stopped; {}"
 
+NO_OUTSIDER: Final = (
+    "ems-ops:database.outsider names no address that must be refused: set it to a second address of this machine, "
+    "outside operator_cidrs, that may connect today"
+)
+
 
 class Entry(msgspec.Struct, frozen=True):
     """Who might connect before anything was stopped; `unproven` says why a refused connection would prove nothing.
@@ -74,7 +79,7 @@ class Entrance:
         if now is None or allowed is None:
             return Entry(None)
         if self.outsider is None:
-            return Entry(allowed, "ems-ops:database.outsider names no address that must be refused")
+            return Entry(allowed, NO_OUTSIDER)
         check_outsider(self.outsider.address, self.operators)
         if not here or now.config.all == self.operators.all != allowed.all:
             return Entry(allowed)  # what it may before is not to be seen: a stop of before stands, or nobody answers

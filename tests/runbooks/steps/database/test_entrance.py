@@ -61,7 +61,10 @@ def test_who_never_gets_in_proves_nothing(
     """An outsider that nobody named, that may not connect, or that does not get in: the plan says so."""
     unnamed = msgspec.structs.replace(told, outsider=None)
     stand_in.next.extend([open_to("0.0.0.0/0", "::/0"), open_to("192.0.2.0/24"), open_to("0.0.0.0/0", "::/0")])
-    why = "ems-ops:database.outsider names no address that must be refused"
+    why = (
+        "ems-ops:database.outsider names no address that must be refused: set it to a second address of this machine, "
+        "outside operator_cidrs, that may connect today"
+    )
     assert Entrance(supabase, closed, unnamed).look(None, here=True) == Entry(EVERYONE, why)
     entrance = Entrance(supabase, closed, told)
     assert entrance.look(None, here=True).unproven == "127.0.0.2 may not connect now either"
