@@ -15,10 +15,11 @@ settings = load()
 stack = settings.stack
 
 zone_id = find_zone(stack)
-web = WebPages(f"{stack.product.name}-web", stack=stack)
+sites = {site.host: WebPages(f"{stack.product.name}-web", stack=stack, site=site) for site in stack.sites}
 buckets = Buckets(f"{stack.product.name}-buckets", stack=stack)
 api = ApiWorker(f"{stack.product.name}-api", settings=settings, zone_id=zone_id, buckets=buckets.names)
-DnsZone(f"{stack.product.name}-dns", zone_id=zone_id, records=stack.records, aliases={stack.web.host: web.subdomain})
+aliases = {host: web.subdomain for host, web in sites.items()}
+DnsZone(f"{stack.product.name}-dns", zone_id=zone_id, records=stack.records, aliases=aliases)
 ZoneProtection(f"{stack.product.name}-protection", zone_id=zone_id, protection=stack.protection)
 Notifications(f"{stack.product.name}-alerts", settings=settings, zone_id=zone_id)
 if stack.logpush:
@@ -29,10 +30,12 @@ outputs: dict[str, pulumi.Input[str]] = {
     "api_version": api.app.id,
     "api_live_version": api.live_version,
     "maintenance_version": api.maintenance.id,
-    "web_project": web.project.name,
-    "web_deployment": web.content.deployment,
     "hyperdrive_id": api.database.id,
     "zone_id": zone_id,
+    "web_project": "",  # without a site
+    "web_deployment": "",
 }
+for web in sites.values():
+    outputs |= {"web_project": web.project.name, "web_deployment": web.content.deployment}
 for name in Outputs.__struct_fields__:
     pulumi.export(name, outputs[name])

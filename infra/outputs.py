@@ -15,6 +15,7 @@ class Outputs(msgspec.Struct, frozen=True):
 
     Ids are Cloudflare's: `api_version` and `maintenance_version` are version UUIDs, `web_deployment` a
     Pages deployment UUID, `zone_id` and `hyperdrive_id` 32 hexadecimal digits.
+    Without a site what belongs to it is "".
     """
 
     api_worker: str

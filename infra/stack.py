@@ -6,25 +6,22 @@ so that runbooks work while Pulumi's backend is down. A field that has no defaul
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from msgspec import Meta, field, json
+from msgspec import Meta, field
 
 from infra.drills import Drill, Twin  # noqa: TC001 - read when a stack file is decoded
 from infra.pins.pinned import Pin  # noqa: TC001 - as above
+from infra.services.shape import Api, Health, Smoke, Web
 from infra.shapes import (
     Address,
     Alerts,
     Approvals,
     Archive,
-    Arguments,
     Backups,
-    BindingName,
     Bucket,
-    BucketName,
     FileName,
     Frozen,
     Hazards,
@@ -38,9 +35,13 @@ from infra.shapes import (
     Seconds,
     TableName,
     Url,
-    UrlPath,
     Waits,
 )
+
+__all__ = [
+    "NEEDS", "Api", "Check", "Contacts", "Database", "Endpoints", "Health", "Heartbeat", "Migrations", "Objectives",
+    "Product", "Record", "Release", "Smoke", "Stack", "Web",
+]  # fmt: skip
 
 
 class Product(Frozen, frozen=True):
@@ -56,80 +57,6 @@ class Endpoints(Frozen, frozen=True):
     supabase: Url
     edge: Url | None
     resolver: str | None
-
-
-class Health(Frozen, frozen=True):
-    """The health contract: `GET path` answers 200 and JSON with these values, no older than `fresh_seconds`."""
-
-    path: UrlPath
-    status: str
-    message: str
-    fresh_seconds: Seconds
-
-
-class Smoke(Frozen, frozen=True):
-    """One request that shows that the service works: `GET path` answers `status`, and `contains` in its body."""
-
-    path: UrlPath
-    status: Annotated[int, Meta(ge=100, le=599)] = 200
-    contains: str | None = None
-
-
-OURS: Final = ("DB", "VERSION")
-"""Bindings that every version has: the database, and the version's own id."""
-
-
-class Api(Frozen, frozen=True):
-    """The Worker: `build` prints one ES module on standard output.
-
-    `kv` names the KV namespace behind each binding, `buckets` the R2 bucket, which `ems-ops:buckets` declares.
-    `secrets` are names only (`infra/dynamic/worker_secrets.py`), `routes` patterns (`example.com/api/*`) beside `host`.
-    Limits need a paid plan; smart placement runs it near its data.
-    """
-
-    name: Name
-    host: HostName
-    build: Arguments
-    compatibility_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    compatibility_flags: tuple[str, ...]
-    crons: tuple[str, ...]
-    variables: dict[str, str]
-    retry_after_seconds: Annotated[int, Meta(ge=0)]
-    health: Health
-    smoke: tuple[Smoke, ...]
-    routes: tuple[Annotated[str, Meta(pattern=r"^[^\s/]+/\S*$")], ...] = ()
-    kv: dict[BindingName, Name] = field(default_factory=dict)
-    buckets: dict[BindingName, BucketName] = field(default_factory=dict)
-    secrets: tuple[BindingName, ...] = ()
-    cpu_milliseconds: Annotated[int, Meta(gt=0, le=300_000)] | None = None
-    placement: Literal["smart"] | None = None
-
-    def message(self, module: bytes) -> str:
-        """Return how a version is called: by all that makes it run as it does. The same content, the same name."""
-        bound = (sorted(self.variables.items()), sorted(self.kv.items()), sorted(self.buckets.items()))
-        names = (self.compatibility_flags, *bound, sorted(self.secrets))
-        limits = (self.compatibility_date, self.cpu_milliseconds, self.placement)
-        return f"app {hashlib.sha256(json.encode((module.rstrip(), names, limits))).hexdigest()[:12]}"
-
-    def __post_init__(self) -> None:
-        """Refuse two bindings of one name: the provider would keep one of them, and not say which."""
-        names = [*OURS, *self.variables, *self.kv, *self.buckets, *self.secrets]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            message = (
-                f"expected each name of a binding once in variables, kv, buckets and secrets, got {twice[0]} again"
-            )
-            raise ValueError(message)
-
-
-class Web(Frozen, frozen=True):
-    """The Pages site: the files of `folder` as they are. `variables` are what its build and functions see."""
-
-    name: Name
-    host: HostName
-    folder: FileName
-    branch: str
-    smoke: tuple[Smoke, ...]
-    variables: dict[str, str] = field(default_factory=dict)
 
 
 class Record(Frozen, frozen=True):
@@ -257,7 +184,7 @@ class Stack(Frozen, frozen=True):
 
     `ops_home` is a folder, or `s3://bucket/prefix?endpoint=…&region=…`; then `local_folder` (by default `.ops/<stack>`)
     holds what stays on this machine. Relative paths start at the repository's root. With `signers`
-    (role: public key) `runs.verify` refuses an end of a run that none of them signed.
+    (role: public key) `runs.verify` refuses an end of a run that none of them signed. `web` is null without a site.
     """
 
     base_url: Url
@@ -266,7 +193,6 @@ class Stack(Frozen, frozen=True):
     zone: HostName
     endpoints: Endpoints
     api: Api
-    web: Web
     records: tuple[Record, ...]
     database: Database
     objectives: Objectives
@@ -275,6 +201,7 @@ class Stack(Frozen, frozen=True):
     drill: Drill
     twin: Twin
     pins: dict[str, Pin]
+    web: Web | None = None
     release: Release = Release()
     approvals: Approvals = Approvals()
     manual: tuple[Manual, ...] = ()
@@ -286,6 +213,16 @@ class Stack(Frozen, frozen=True):
     backups: Backups = Backups()
     logpush: Logpush | None = None
     hazards: Hazards = Hazards()
+
+    @property
+    def sites(self) -> tuple[Web, ...]:
+        """Return the site; none where the product has none. All that a site needs is done for each of these."""
+        return (self.web,) if self.web else ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that users reach."""
+        return (self.api.host, *(site.host for site in self.sites))
 
     def __post_init__(self) -> None:
         """Refuse a bucket that is used and not declared: nothing would say who made it, or what it keeps."""

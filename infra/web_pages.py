@@ -12,7 +12,7 @@ from infra.settings import ROOT
 from infra.sources import read_site
 
 if TYPE_CHECKING:
-    from infra.stack import Stack
+    from infra.stack import Stack, Web
 
 PIN: Final = "web"
 """The pin that keeps the deployment live to which a rollback has gone back."""
@@ -21,15 +21,15 @@ PIN: Final = "web"
 class WebPages(pulumi.ComponentResource):
     """The Pages project with everything that belongs to it. `subdomain` is where its host name must point."""
 
-    def __init__(self, name: str, *, stack: Stack) -> None:
+    def __init__(self, name: str, *, stack: Stack, site: Web) -> None:
         """Declare it below `name`; every other name follows from that one."""
         super().__init__("ems-ops:infra:WebPages", name)
         self.project = cloudflare.PagesProject(
             name,
             account_id=stack.account,
-            name=stack.web.name,
-            production_branch=stack.web.branch,
-            deployment_configs=_environments(stack.web.variables),
+            name=site.name,
+            production_branch=site.branch,
+            deployment_configs=_environments(site.variables),
             opts=pulumi.ResourceOptions(parent=self, protect=True),  # its deployments are what a rollback goes back to
         )
         pin = stack.pins.get(PIN)
@@ -37,10 +37,10 @@ class WebPages(pulumi.ComponentResource):
             f"{name}-content",
             base_url=stack.base_url,
             account=stack.account,
-            project=stack.web.name,
-            branch=stack.web.branch,
-            folder=stack.web.folder,
-            manifest=read_site(stack.web.folder, root=ROOT),
+            project=site.name,
+            branch=site.branch,
+            folder=site.folder,
+            manifest=read_site(site.folder, root=ROOT),
             pin=pin.version if pin else None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.project]),
         )
@@ -48,7 +48,7 @@ class WebPages(pulumi.ComponentResource):
             f"{name}-host",
             account_id=stack.account,
             project_name=self.project.name,
-            name=stack.web.host,
+            name=site.host,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.subdomain: pulumi.Output[str] = self.project.subdomain

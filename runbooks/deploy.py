@@ -238,10 +238,11 @@ class Deploy:
 
     def blameless(self, facts: Facts) -> Callable[[Sight], tuple[str, str] | None]:
         """Return how to tell that it is the site or the records whose check failed, not the API."""
-        names = [step.name for step in self.steps(facts) if is_check(step.name) or step.name.startswith("traffic")]
-        beside, back = self.beside, bool(facts.live)
+        steps = [step.name for step in self.steps(facts)]
+        names = [name for name in steps if is_check(name) or name.startswith("traffic")]
+        beside, back, before = self.beside, bool(facts.live), steps[steps.index(names[0]) - 1]
         return lambda sight: (
-            None if names[0] in sight.results and names[-1] not in sight.results else beside.fails(sight, back=back)
+            None if before in sight.results and names[-1] not in sight.results else beside.fails(sight, back=back)
         )
 
     def after_undo(self, facts: Facts) -> tuple[Step, ...]:

@@ -94,8 +94,9 @@ class Drift:
 
     def records(self) -> Iterator[Difference]:
         """Yield what differs in the zone's records."""
-        site = self.account.site(self.stack.web.name)
-        return record_drift(self.account, self.stack, alias=site.subdomain if site else None)
+        found = {site.host: self.account.site(site.name) for site in self.stack.sites}
+        aliases = {host: site.subdomain if site else None for host, site in found.items()}
+        return record_drift(self.account, self.stack.records, aliases=aliases)
 
     def stores(self) -> Iterator[Difference]:
         """Yield what differs among what holds data."""
@@ -111,9 +112,9 @@ class Drift:
 
     def site(self) -> Iterator[Difference]:
         """Yield what differs at the site. Raises CheckError for files that Pages would refuse."""
-        web = self.stack.web
-        try:
-            manifest = site_files.read_site(web.folder, root=self.settings.root)
-        except ValueError as error:
-            raise CheckError(str(error)) from None
-        return site_drift(self.account, self.stack, self.account.site(web.name), content=site_files.digest(manifest))
+        for site in self.stack.sites:
+            try:
+                manifest = site_files.read_site(site.folder, root=self.settings.root)
+            except ValueError as error:
+                raise CheckError(str(error)) from None
+            yield from site_drift(self.account, site, content=site_files.digest(manifest))

@@ -40,8 +40,9 @@ def book(
     arguments: Arguments,
     clock: Callable[[], datetime],
 ) -> Book[Any]:
-    """Return the rollback of one service, or with `unpin` the release of its pin."""
+    """Return the rollback of one service, or with `unpin` the release of its pin. Raises Refused where it has none."""
     asked = Asked(settings, home, arguments, clock)
+    asked.refuse_absent()
     if arguments.unpin:
         return Unpinning(asked).book()
     way = _way(asked, cloudflare, edge)
@@ -66,8 +67,9 @@ def _way(asked: Asked, cloudflare: Cloudflare, edge: Edge) -> Any:  # noqa: ANN4
             from runbooks.clients.zone.records import Zone  # noqa: PLC0415 - as above
             from runbooks.steps.rollback.web import WebRollback  # noqa: PLC0415 - as above
 
+            (site,) = stack.sites
             pages = Pages(cloudflare.transport, cloudflare.account)
-            return WebRollback(asked, pages, Zone(cloudflare.transport, cloudflare.account, stack.zone), edge)
+            return WebRollback(asked, site, pages, Zone(cloudflare.transport, cloudflare.account, stack.zone), edge)
         case "dns":
             from runbooks.clients.zone.resolver import Resolver  # noqa: PLC0415 - only who asks for names loads DNS
             from runbooks.steps.cloudflare.records import zone_of  # noqa: PLC0415 - as above

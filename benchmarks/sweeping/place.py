@@ -171,13 +171,14 @@ class Place:
         With `traffic` the new release is live, with `changed` somebody has changed a record by hand.
         """
         site = self.stage.site
-        worker, project = site.settings.stack.api.name, site.settings.stack.web.name
+        worker = site.settings.stack.api.name
         live = site.cloudflare.live(worker)
         if traffic and (live is None or live.version != self.new):
             whole = [{"version_id": self.new, "percentage": 100}]
             self._post(f"workers/scripts/{worker}/deployments", {"strategy": "percentage", "versions": whole})
         if self.site_now() != self.new_site:
-            self._post(f"pages/projects/{project}/deployments/{self.new_site}/rollback", None)
+            (web,) = site.settings.stack.sites
+            self._post(f"pages/projects/{web.name}/deployments/{self.new_site}/rollback", None)
         zone, owned = zone_of(site.cloudflare, site.settings.stack)
         wanted = tuple(_by_hand(one) if changed and one is self._victim else one for one in self.records)
         if difference := changes(owned(), wanted):

@@ -36,16 +36,18 @@ def moved(stage: Stage, server: SelfHosted, folder: Path) -> Stage:
 def second_release(stage: Stage, folder: Path, server: SelfHosted | None) -> Path:
     """Release another version of the API and another site; return the stack file of both. Raises NotSo."""
     settings = stage.site.settings
-    web = folder / "web"
-    shutil.copytree(settings.root / settings.stack.web.folder, web)
-    page = next(iter(sorted(web.rglob("*.html"))))
-    page.write_text(f"{page.read_text('utf-8')}<!-- the second release -->\n", "utf-8")
+    web: Path | None = None
+    for site in settings.stack.sites:
+        web = folder / "web"
+        shutil.copytree(settings.root / site.folder, web)
+        page = next(iter(sorted(web.rglob("*.html"))))
+        page.write_text(f"{page.read_text('utf-8')}<!-- the second release -->\n", "utf-8")
     file = variant(settings.file, folder, home=stage.folder, variables={"RELEASE": "2"}, web=web)
-    site = _site(stage, file, server)
+    released = _site(stage, file, server)
     try:
-        _release(site, "the second release")
+        _release(released, "the second release")
     finally:
-        site.close()
+        released.close()
     return file
 
 
@@ -58,8 +60,8 @@ def live_version(stage: Stage) -> str:
 def live_site(stage: Stage) -> str:
     """Return the deployment of the site that is live."""
     pages = Pages(stage.site.cloudflare.transport, stage.site.cloudflare.account)
-    found = pages.project(stage.site.settings.stack.web.name).canonical_deployment
-    return found.id if found else ""
+    found = [pages.project(site.name).canonical_deployment for site in stage.site.settings.stack.sites]
+    return next((one.id for one in found if one), "")
 
 
 def _site(stage: Stage, file: Path, server: SelfHosted | None) -> Site:

@@ -13,67 +13,87 @@ from runbooks.commands.frame.console import account
 from runbooks.commands.frame.homes import open_catalog
 from runbooks.commands.frame.naming import of_stack
 from runbooks.commands.frame.speaking import unexpected
-from runbooks.drills.programme import SCENARIOS, chosen, rehearse
+from runbooks.drills.programme import SCENARIOS, chosen, missing, rehearse
 from runbooks.drills.rehearsal import Keeper
 from runbooks.drills.rig.stages import Stages
-from runbooks.model.errors import Exit, OpsError
+from runbooks.model.errors import Exit, OpsError, Refused
 from runbooks.model.evidence import Verdict
 from runbooks.render.documents import junit as junit_xml
 from runbooks.render.wording import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from infra.stack import Stack
     from runbooks.commands.frame.console import Console
     from runbooks.drills.programme import Report
+    from runbooks.drills.rehearsal import Rehearsal
     from runbooks.drills.rig.papers import Drilled
+    from runbooks.drills.rig.scenario import Scenario
     from runbooks.model.evidence import DrillEvidence
 
 
 def listed(console: Console) -> Exit:
-    """Print the drills there are."""
+    """Print the drills there are, and which of them the product has nothing for."""
+    absent = _absent(SCENARIOS, console.settings.stack)
     if console.flags.json:
-        console.print_json([{"name": scenario.name, "what": scenario.what} for scenario in SCENARIOS])
+        console.print_json(
+            [{"name": one.name, "what": one.what, "not_applicable": absent.get(one.name)} for one in SCENARIOS]
+        )
     else:
         for scenario in SCENARIOS:
-            print(f"{scenario.name:<16}{scenario.what}")  # noqa: T201 - the command's own output
+            why = f" (not applicable: {absent[scenario.name]})" if scenario.name in absent else ""
+            print(f"{scenario.name:<16}{scenario.what}{why}")  # noqa: T201 - the command's own output
     return Exit.DONE
+
+
+def _absent(scenarios: Sequence[Scenario | Rehearsal], stack: Stack) -> dict[str, str]:
+    """Return by name the drills that this product has nothing for, and why."""
+    return {scenario.name: why for scenario in scenarios if (why := missing(scenario, stack))}
 
 
 def drill(console: Console, names: Sequence[str], *, every: bool, junit: str) -> Exit:
     """Run the drills and tell how they went."""
     scenarios = chosen(names, every=every)
     settings, redact, stop = console.settings, console.redact, console.stop
+    absent = _absent(scenarios, settings.stack)
+    if absent and not every:
+        name, why = next(iter(absent.items()))
+        message = f"drill {name}: not applicable to {settings.file.name}: {why}."
+        raise Refused(message, next_command=f"invoke drill --list --stack {shlex.quote(settings.argument)}")
+    scenarios = tuple(scenario for scenario in scenarios if scenario.name not in absent)
     keeper = Keeper(settings, console.runner, lambda: open_catalog(settings), redact, console.environ, stop)
     stages = Stages(settings, console.environ, console.show, account(), stop, redact)
     report = rehearse(keeper, scenarios, stages, explain=lambda error: _text(error, console))
     console.show.end()
     if junit:
-        xml = junit_xml([(d.evidence, d.run or "") for d in report.drills], seconds=report.seconds)
+        drills = [(drilled.evidence, drilled.run or "") for drilled in report.drills]
+        xml = junit_xml(drills, absent=[*absent.items()], seconds=report.seconds)
         Path(junit).write_text(console.redact(xml), "utf-8")
-    for line in lines(report):
+    for line in lines(report, absent):
         print(console.redact(line), file=sys.stderr if console.flags.json else sys.stdout)
     next_command = (
         of_stack(f"invoke drill {' '.join(report.unproven)}", console.flags.stack) if report.unproven else None
     )
     if console.flags.json:
-        console.print_json(document(report, next_command))
+        console.print_json(document(report, absent, next_command))
     if next_command:
         console.show.next(next_command)
     return report.exit
 
 
-def document(report: Report, next_command: str | None) -> dict[str, Any]:
-    """Return the result as `--json` prints it."""
+def document(report: Report, absent: Mapping[str, str], next_command: str | None) -> dict[str, Any]:
+    """Return the result as `--json` prints it; `absent` are the drills that the product has nothing for."""
     return {
         "passed": report.passed,
         "exit": int(report.exit),
         "drills": [_document(drilled) for drilled in report.drills],
+        "not_applicable": absent,
         "next_command": next_command,
     }
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: Report, absent: Mapping[str, str]) -> Iterator[str]:
     """Yield the result for people."""
     for drilled in report.drills:
         evidence = drilled.evidence
@@ -90,6 +110,7 @@ def lines(report: Report) -> Iterator[str]:
             if path is not None:
                 yield f"  {name:<20} {path}"
     yield ""
+    yield from (f"{name}: not applicable: {why}" for name, why in absent.items())
     yield from _in_all(report)
     for file in report.stack_files:
         yield f"Look closer: invoke runs.show --stack {shlex.quote(str(file))}"

@@ -17,8 +17,9 @@ from runbooks.steps.cloudflare.names import names_faults
 from runbooks.steps.cloudflare.records import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from infra.stack import Stack
     from runbooks.drills.rig.scenario import Scene
     from runbooks.drills.rig.site import Site
     from runbooks.model.records import Record
@@ -37,8 +38,13 @@ class BadDns:
     what: str = "records of the zone are changed and removed by hand; the rollback book brings back the verified ones"
     warm_seconds: float = 0.5
 
+    def missing(self, stack: Stack) -> str:
+        """Say that no record is ours."""
+        there = stack.sites or stack.records
+        return "" if there else "ems-ops:web is null and ems-ops:records is []: there is no record of ours to change"
+
     def break_it(self, scene: Scene) -> Broken:
-        """Remove the record that leads to the site, change another one, and look at the name server."""
+        """Remove the record that leads to the site, or any, change another one, and look at the name server."""
         site = scene.stage.site
         stack = site.settings.stack
         zone, owned = zone_of(site.cloudflare, stack)
@@ -47,7 +53,7 @@ class BadDns:
         if told := scene.watch.look().faults:
             message = f"before the fault: expected the names to be answered, got: {'; '.join(told)}"
             raise NotSo(message)
-        broken = _broken(records, stack.web.host)
+        broken = _broken(records, {web.host for web in stack.sites})
         at = utc_now()
         zone.change(broken)
         look = scene.watch.until_faulty(NOTICE)
@@ -80,12 +86,14 @@ def looks(site: Site, records: tuple[Record, ...]) -> Callable[[], list[str]]:
     return lambda: [f"dns: {fault}" for fault in names_faults(resolver, records, keys)]
 
 
-def _broken(records: tuple[Record, ...], host: str) -> tuple[Change, ...]:
-    """Return the removal of what leads to this host, and a change of another record where there is one to change."""
-    gone = [Change(before=record) for record in records if record.name == host]
+def _broken(records: tuple[Record, ...], hosts: Collection[str]) -> tuple[Change, ...]:
+    """Return the removal of what leads to these hosts, or of any record, and a change of another where there is one."""
+    gone = [record for record in records if record.name in hosts] if hosts else [*records[:1]]
     if not gone:
-        message = f"{host}: expected a record that leads to it, got none to remove"
+        message = f"{', '.join(hosts) or 'the zone'}: expected a record of ours, got none to remove"
         raise NotSo(message)
-    others = [record for record in records if record.name != host and record.type in OTHERWISE]
+    others = [
+        record for record in records if record.name not in hosts and record not in gone and record.type in OTHERWISE
+    ]
     changed = [Change(one, msgspec.structs.replace(one, content=OTHERWISE[one.type])) for one in others[:1]]
-    return (*gone, *changed)
+    return (*(Change(before=record) for record in gone), *changed)

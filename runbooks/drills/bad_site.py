@@ -19,6 +19,7 @@ from runbooks.steps.cloudflare.site import site_faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from infra.stack import Stack
     from runbooks.drills.rig.scenario import Scene
     from runbooks.drills.rig.site import Site
     from runbooks.drills.rig.stage import Stage
@@ -37,6 +38,10 @@ class BadSite:
     what: str = "a site whose pages name files that were not built goes live; the rollback book takes it back"
     warm_seconds: float = 0.5
 
+    def missing(self, stack: Stack) -> str:
+        """Say that there is no site."""
+        return "" if stack.sites else "ems-ops:web is null: there is no site to break"
+
     def break_it(self, scene: Scene) -> Broken:
         """Apply the program with the bad site and prove nothing, as somebody in a hurry does; look from outside."""
         stage = scene.stage
@@ -48,7 +53,8 @@ class BadSite:
         try:
             with stage.phases.measured("bad-site: deploy"):
                 bad.pulumi.up()
-            live = Pages(bad.cloudflare.transport, bad.cloudflare.account).project(bad.settings.stack.web.name)
+            (web,) = bad.settings.stack.sites
+            live = Pages(bad.cloudflare.transport, bad.cloudflare.account).project(web.name)
         finally:
             bad.close()
         if live.canonical_deployment is None:
@@ -78,13 +84,13 @@ class BadSite:
 
 def faults(site: Site) -> list[str]:
     """Return what is wrong with the site as a browser would find it."""
-    return [f"site: {fault}" for fault in site_faults(site.edge, site.settings.stack.web)[0]]
+    return [f"site: {fault}" for web in site.settings.stack.sites for fault in site_faults(site.edge, web)[0]]
 
 
 def _bad_stack(stage: Stage) -> Path:
     """Return a stack file of the product's site in which every page names other scripts and styles than there are."""
     site, folder = stage.site, stage.folder / "bad-site"
-    web = site.settings.stack.web
+    (web,) = site.settings.stack.sites
     copy = folder / "web"
     shutil.copytree(site.settings.root / web.folder, copy)
     pages = list(copy.rglob("*.html"))

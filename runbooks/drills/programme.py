@@ -23,6 +23,7 @@ from runbooks.drills.rehearsal import Keeper, Rehearsal
 from runbooks.drills.rig.bench import Bench
 from runbooks.drills.rig.own_backups import back_up
 from runbooks.drills.rig.papers import Drilled, Papers
+from runbooks.drills.rig.scenario import Needing
 from runbooks.drills.rig.site import utc_now
 from runbooks.drills.rig.stage import own_name
 from runbooks.engine.signals import StopNow
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from infra.stack import Stack
     from runbooks.drills.rig.bench import Measured
     from runbooks.drills.rig.scenario import Scenario
     from runbooks.drills.rig.site import Site
@@ -99,6 +101,11 @@ def chosen(names: Sequence[str], *, every: bool = False) -> tuple[Scenario | Reh
             raise Refused(message, next_command="invoke drill --list")
     wanted = known if every else names or USUAL
     return tuple(scenario for scenario in SCENARIOS if scenario.name in wanted)
+
+
+def missing(scenario: Scenario | Rehearsal, stack: Stack) -> str:
+    """Return why a product has nothing for a drill, "" where it has."""
+    return scenario.missing(stack) if isinstance(scenario, Needing) else ""
 
 
 def rehearse(

@@ -71,13 +71,17 @@ def attestation_text(content: dict[str, Any]) -> str:
     return _markdown().get_template("attestation.txt.j2").render(content)
 
 
-def junit(drills: Sequence[tuple[DrillEvidence, str]], *, seconds: float) -> str:
+def junit(
+    drills: Sequence[tuple[DrillEvidence, str]], *, seconds: float, absent: Sequence[tuple[str, str]] = ()
+) -> str:
     """Return drills as JUnit XML: one test case a drill; (evidence, run) each.
 
-    One that is not proven is a failure, one that could not be measured an error, with its problems.
+    One that is not proven is a failure, one that could not be measured an error, with its problems. `absent` are those
+    that the product has nothing for, with the reason: they count as skipped.
     """
     kinds = {Verdict.NOT_PROVEN: "failure", Verdict.NOT_MEASURED: "error"}
-    suite = ET.Element("testsuite", name="drill", tests=str(len(drills)), time=f"{seconds:.3f}")
+    counts = {"tests": str(len(drills) + len(absent)), "skipped": str(len(absent))}
+    suite = ET.Element("testsuite", {"name": "drill", **counts, "time": f"{seconds:.3f}"})
     for kind in kinds.values():
         suite.set(f"{kind}s", str(sum(kinds.get(evidence.verdict) == kind for evidence, _ in drills)))
     for evidence, run in drills:
@@ -90,6 +94,9 @@ def junit(drills: Sequence[tuple[DrillEvidence, str]], *, seconds: float) -> str
             message = evidence.problems[0] if evidence.problems else evidence.verdict
             failure = ET.SubElement(case, kinds[evidence.verdict], message=message)
             failure.text = "\n".join(evidence.problems)
+    for name, why in absent:
+        case = ET.SubElement(suite, "testcase", classname="drill", name=name, time="0.000")
+        ET.SubElement(case, "skipped", message=why)
     ET.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
 

@@ -21,10 +21,11 @@ from runbooks.steps.releases import record_verified
 from runbooks.steps.snapshots import keep_records, kept_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from infra.pins.pinned import Pin
+    from infra.stack import Web
     from runbooks.clients.cloudflare import Cloudflare, Origin
     from runbooks.clients.edge import Edge
     from runbooks.engine.record.home import Home
@@ -99,31 +100,33 @@ class Beside:
     def site(self, *, back: bool) -> tuple[Step, ...]:
         """Return the steps that prove the site, whole, and record its deployment; `back`: is there a way back."""
         next_command = self.command("rollback --service=web") if back else None
-        web = self.settings.stack.web
-        checks = tuple((web.host, smoke) for smoke in web.smoke)
+        return tuple(step for site in self.settings.stack.sites for step in self._proofs(site, next_command))
+
+    def _proofs(self, site: Web, next_command: str | None) -> Iterator[Step]:
+        checks = tuple((site.host, smoke) for smoke in site.smoke)
         version, proofs = deployed_by("apply"), ("site", "content")
-        return (
-            smoke_passes(self.edge, checks, next_command=next_command, name="site"),
-            site_serves(self.edge, web, known={}, next_command=next_command),
-            record_verified(self.home, "web", version=version, proofs=proofs, clock=self.clock, name=RECORDED),
-        )
+        yield smoke_passes(self.edge, checks, next_command=next_command, name="site")
+        yield site_serves(self.edge, site, known={}, next_command=next_command)
+        yield record_verified(self.home, "web", version=version, proofs=proofs, clock=self.clock, name=RECORDED)
 
     def records_after(self, *, back: bool) -> tuple[Step, ...]:
         """Return the steps that keep what the records are now, ask the name servers for them, and record them."""
         next_command = self.command("rollback --service=dns") if back else None
         stack, clock = self.settings.stack, self.clock
         resolver = Resolver(stack.zone, stack.endpoints.resolver)
-        names = (stack.web.host, *(record.name for record in stack.records))
+        names = (*(site.host for site in stack.sites), *(record.name for record in stack.records))
+        hosts = () if names else (stack.api.host,)  # a zone without a record of ours leads to the API at least
         state = kept_by("records after")
         return (
             keep_records(self.home, self.owned, declared=declared(stack.records), clock=clock, name="records after"),
-            names_stand(resolver, self.owned, names, next_command=next_command),
+            names_stand(resolver, self.owned, names, hosts=hosts, next_command=next_command),
             record_verified(self.home, "dns", version=state, proofs=("names",), clock=clock, name="record records"),
         )
 
     def fails(self, sight: Sight, *, back: bool) -> tuple[str, str]:
         """Return what fails when it is not the API, and the command that helps; `back`: is there a way back."""
-        web = self.settings.stack.web
-        what, service = ("the records", "dns") if RECORDED in sight.results else (f"the site {web.host}", "web")
+        what, service = "the records", "dns"
+        if self.settings.stack.sites and RECORDED not in sight.results:
+            what, service = f"the site {self.settings.stack.sites[0].host}", "web"
         helps = self.command(f"rollback --service={service}" if back else "deploy")
         return f"{what} failed; the API was left as it is", helps

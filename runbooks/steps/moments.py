@@ -35,7 +35,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Moments:
-    """Where happenings are looked up: the runs of the ops home, the deployments of one Worker and of one site.
+    """Where happenings are looked up: the runs of the ops home, the deployments of one Worker and of its sites.
 
     Cloudflare is asked only for what looks like an id of its own: a run is found also while it is down.
     """
@@ -44,7 +44,7 @@ class Moments:
     cloudflare: Cloudflare
     worker: str
     pages: Pages
-    site: str
+    sites: tuple[str, ...]
 
     def before(self, name: str) -> datetime:
         """Return when the happening of that id, or of the only id that begins so, began.
@@ -57,7 +57,7 @@ class Moments:
         found = [self._run(run) for run in runs if run.startswith(name) or run.endswith(f"-{name}")]
         known: list[Happening] = []
         if CLOUDFLARE_ID.fullmatch(name):
-            known = [*self._of_worker(), *self._of_site()]
+            known = [*self._of_worker(), *self._of_sites()]
             found += [one for one in known if one.id.startswith(name)]
         if exact := [one for one in found if one.id == name]:
             return exact[0].when()
@@ -100,16 +100,17 @@ class Moments:
 
         return refuse
 
-    def _of_site(self) -> Iterator[Happening]:
-        for deployment in self.pages.deployments(self.site):
-            at = deployment.created_on
-            yield Happening(deployment.id, f"{deployment.environment} deployment of site {self.site} at {at}", _at(at))
+    def _of_sites(self) -> Iterator[Happening]:
+        for site in self.sites:
+            for deployment in self.pages.deployments(site):
+                at = deployment.created_on
+                yield Happening(deployment.id, f"{deployment.environment} deployment of site {site} at {at}", _at(at))
 
 
 def moments_of(home: Home, cloudflare: Cloudflare, stack: Stack) -> Moments:
     """Return where the happenings of a stack are looked up."""
     pages = Pages(cloudflare.transport, cloudflare.account)
-    return Moments(home, cloudflare, stack.api.name, pages, stack.web.name)
+    return Moments(home, cloudflare, stack.api.name, pages, tuple(site.name for site in stack.sites))
 
 
 def _at(text: str) -> Callable[[], datetime]:
@@ -117,7 +118,8 @@ def _at(text: str) -> Callable[[], datetime]:
 
 
 def _unclear(name: str, found: list[Happening], known: Iterable[Happening], places: Moments) -> Refused:
-    expected = f"a run, a deployment or a version of Worker {places.worker}, or a deployment of site {places.site}"
+    sites = "".join(f", or a deployment of site {site}" for site in places.sites)
+    expected = f"a run, a deployment or a version of Worker {places.worker}{sites}"
     if found:
         listed = "; ".join(f"{one.id} ({one.what})" for one in found[: 2 * LISTED])
         more = f"; and {len(found) - 2 * LISTED} more" if found[2 * LISTED :] else ""

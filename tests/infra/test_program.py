@@ -206,6 +206,17 @@ def test_other_stack_files_work(declare: Declare, config: Config, crons: list[st
         assert own == ["ems-dns-txt-ems.example", "ems-dns-txt-ems.example-2"][: len(records)]
 
 
+@pytest.mark.parametrize("said", [{"ems-ops:web": ""}, {}])
+def test_a_product_may_have_no_site(declare: Declare, config: Config, said: Config) -> None:
+    """With a null, which the CLI hands on as an empty text, or no key: no project, no alias, and empty outputs."""
+    without = {key: value for key, value in config.items() if key != "ems-ops:web"} | said
+    declared = declare({**without, "ems-ops:records": []})
+    kinds = {resource.kind for resource in declared.resources}
+    assert not kinds & {"PagesProject", "PagesDomain", "PagesContent", "DnsRecord"}
+    assert declared.one("ems-api-host").inputs["hostname"] == config["ems-ops:api"]["host"]
+    assert (declared.outputs["web_project"], declared.outputs["web_deployment"]) == ("", "")
+
+
 def test_structured_records_keep_their_data(declare: Declare, config: Config) -> None:
     """A CAA record goes out with data and without content; a field that no record has is refused."""
     declared = declare(config)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
+    from infra.stack import Web
     from runbooks.clients.zone.records import Zone
     from runbooks.engine.runner import Outcome
     from runbooks.engine.step import Book
@@ -103,9 +104,15 @@ class Plane(Desk):
         """Return how often each call that changes something was made."""
         return self.watching.calls
 
+    @property
+    def web(self) -> Web:
+        """Return the site as the stack file has it."""
+        (web,) = self.settings.stack.sites
+        return web
+
     def set_up(self) -> None:
         """Make the site's project, its host, and the records of the stack file."""
-        web_ = self.settings.stack.web
+        web_ = self.web
         account = f"/accounts/{self.settings.stack.account}"
         self.send("POST", f"{account}/pages/projects", {"name": web_.name, "production_branch": web_.branch})
         self.send("POST", f"{account}/pages/projects/{web_.name}/domains", {"name": web_.host})
@@ -129,7 +136,7 @@ class Plane(Desk):
     @property
     def live(self) -> str:
         """Return the live deployment of the site."""
-        found = self.pages.project(self.settings.stack.web.name).canonical_deployment
+        found = self.pages.project(self.web.name).canonical_deployment
         return found.id if found else ""
 
     @property
@@ -149,10 +156,10 @@ class Plane(Desk):
             if text:
                 path.write_text(text, "utf-8")
         stack = self.settings.stack
-        site = Site(stack.account, stack.web.name, stack.web.branch, folder, read_site("site", root=self.settings.root))
+        site = Site(stack.account, self.web.name, self.web.branch, folder, read_site("site", root=self.settings.root))
         made = deploy(site, base_url=stack.base_url, token=TOKEN).id
         if good:
-            faults, seen = site_faults(self.edge, stack.web)
+            faults, seen = site_faults(self.edge, self.web)
             assert faults == []
             record = record_verified(self.home, "web", version=given(made), proofs=("content",), clock=now)
             record.act(_sight({"content": dict(seen)}))

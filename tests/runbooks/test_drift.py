@@ -387,8 +387,9 @@ def test_the_site_is_compared_by_its_content(hand: Hand, tmp_path: Path) -> None
     """Content that Pages does not serve is told by the hash over all files; so is a folder that is gone."""
     (tmp_path / "index.html").write_text("new", "utf-8")
     stack = hand.drift.stack
+    (site,) = stack.sites
     for folder, told in ((str(tmp_path), [("changed", "site", "ems-web content")]), (f"{tmp_path}/no", [])):
-        web = msgspec.structs.replace(stack.web, folder=folder)
+        web = msgspec.structs.replace(site, folder=folder)
         settings = replace(hand.drift.settings, stack=msgspec.structs.replace(stack, web=web))
         found = replace(hand.drift, settings=settings).look()
         assert shown(found) == told

@@ -20,7 +20,7 @@ BROKEN = {"a.js": ""}
 
 def deployments(plane: Plane) -> list[dict[str, Any]]:
     """Return the site's deployments as the twin keeps them, oldest first."""
-    kept: list[dict[str, Any]] = plane.store.data["pages"][plane.settings.stack.web.name]["deployments"]
+    kept: list[dict[str, Any]] = plane.store.data["pages"][plane.web.name]["deployments"]
     return kept
 
 
@@ -187,6 +187,6 @@ def test_another_content_than_the_verified_one_is_not_called_good(plane: Plane) 
     good = plane.upload()
     known = digests_in(read_releases(plane.home, "web").proofs[good])
     assert set(known) == {"/", "/more/", "/a.css", "/a.js"}
-    faults, _ = site_faults(plane.edge, plane.settings.stack.web, {**known, "/a.css": "0" * 16})
+    faults, _ = site_faults(plane.edge, plane.web, {**known, "/a.css": "0" * 16})
     assert len(faults) == 1
     assert "expected content 0000000000000000 as when it was verified, got" in faults[0]

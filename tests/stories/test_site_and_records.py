@@ -63,7 +63,7 @@ class Watched:
     def look(self, scene: Scene, *, until: str) -> None:
         """Look with the browser, where there is one."""
         if self.browser is not None:
-            host = scene.stage.site.settings.stack.web.host
+            host = scene.stage.site.settings.stack.hosts[-1]
             self.looks.append(self.browser.look(f"http://{host}/", SEEN, until=until))
 
     def break_it(self, scene: Scene) -> Broken:

@@ -14,7 +14,7 @@ from runbooks.steps.cloudflare.edge import health_faults, smoke_faults
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.stack import Smoke, Stack
+    from infra.stack import Api, Smoke, Stack, Web
     from runbooks.clients.edge import Edge
     from runbooks.clients.postgres import Postgres
 
@@ -80,8 +80,8 @@ class Watch:
         return look
 
     def _checks(self) -> tuple[tuple[str, Smoke], ...]:
-        api, web = self.stack.api, self.stack.web
-        return (*((api.host, smoke) for smoke in api.smoke), *((web.host, smoke) for smoke in web.smoke))
+        parts: tuple[Api | Web, ...] = (self.stack.api, *self.stack.sites)
+        return tuple((part.host, smoke) for part in parts for smoke in part.smoke)
 
     def _also(self) -> list[str]:
         try:

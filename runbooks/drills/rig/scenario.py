@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from infra.stack import Stack
     from runbooks.drills.rig.detect import Look, Watch
     from runbooks.drills.rig.site import Site
     from runbooks.drills.rig.stage import Stage
@@ -75,3 +76,11 @@ class Scenario(Protocol):
 
     def repair(self, scene: Scene, broken: Broken) -> Repaired:
         """Run the real book."""
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """A drill that some products have nothing for."""
+
+    def missing(self, stack: Stack) -> str:
+        """Return what there is nothing to break without, by its key in the stack file; "" where there is something."""

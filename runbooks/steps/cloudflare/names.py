@@ -49,18 +49,24 @@ def names_stand(
     owned: Callable[[], tuple[Record, ...]],
     names: Iterable[str],
     *,
+    hosts: Iterable[str],
     next_command: str | None,
     within: float = PROPAGATION,
     name: str = "names",
 ) -> Step:
-    """Return the step that proves at the zone's name servers that `names` say what their records say now."""
-    asked = frozenset(names)
+    """Return the step that proves at the zone's name servers that `names` say what their records say now.
+
+    `hosts` lead to the edge, also where that is no record of ours: a Worker's host has its own from Cloudflare.
+    """
+    reached = frozenset(hosts)
+    asked = frozenset(names) | reached
 
     def look(_sight: Sight) -> tuple[list[str], Evidence]:
         records = owned()
         keys = sorted({record.key for record in records if record.name in asked})
-        told = names_faults(resolver, records, keys)
-        return told, {"asked": len(keys), "servers": _servers(resolver)}
+        bare = sorted(reached - {name for name, kind in keys if kind in ADDRESSES})
+        told = [*names_faults(resolver, records, keys), *(fault for host in bare if (fault := _led(resolver, host)))]
+        return told, {"asked": len(keys) + len(bare), "servers": _servers(resolver)}
 
     title = f"ask the name servers of {resolver.zone} for {len(asked)} names"
     return Proof(look, within, next_command).step(name, title)
@@ -76,11 +82,16 @@ def _fault(resolver: Resolver, records: tuple[Record, ...], key: Key) -> str:
     here = [record for record in records if record.name == name]
     want = [record for record in here if record.type == kind]
     if kind in ADDRESSES and any(r.proxied or _flattened(r, resolver.zone) for r in here if r.type in ADDRESSES):
-        told = resolver.ask(name, "A")
-        return "" if told.texts else f"{name} A at {told.server}: expected addresses of the edge, got nothing"
+        return _led(resolver, name)
     if not want and any(record.type == kind and _covers(record.name, name) for record in records):
         return ""  # a wildcard may answer in its place
     return _otherwise(key, want, resolver.ask(name, kind))
+
+
+def _led(resolver: Resolver, host: str) -> str:
+    """Return what is wrong where a host does not lead to the edge."""
+    told = resolver.ask(host, "A")
+    return "" if told.texts else f"{host} A at {told.server}: expected addresses of the edge, got nothing"
 
 
 def _otherwise(key: Key, want: list[Record], told: Answered) -> str:

@@ -29,9 +29,11 @@ def zone_of(cloudflare: Cloudflare, stack: Stack) -> tuple[Zone, Callable[[], tu
     zone = Zone(cloudflare.transport, cloudflare.account, stack.zone)
     pages = Pages(cloudflare.transport, cloudflare.account)
 
+    own = {site.name for site in stack.sites}
+
     @cache
     def others() -> frozenset[str]:
-        return frozenset(host for site in pages.projects() if site.name != stack.web.name for host in site.domains)
+        return frozenset(host for site in pages.projects() if site.name not in own for host in site.domains)
 
     return zone, lambda: ours(zone.records(), others())
 

@@ -10,17 +10,15 @@ from runbooks.steps.drift.difference import AGAIN, differs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.stack import Stack
+    from infra.stack import Web
     from runbooks.clients.account import Account
-    from runbooks.model.account import Site
 
 SYSTEM: Final = "site"
 
 
-def site_drift(account: Account, stack: Stack, site: Site | None, *, content: str) -> Iterator[Difference]:
+def site_drift(account: Account, web: Web, *, content: str) -> Iterator[Difference]:
     """Yield what differs; `content` is the hash over the files that the repository holds now."""
-    web = stack.web
-    path = f"pages/projects/{web.name}"
+    site, path = account.site(web.name), f"pages/projects/{web.name}"
     if site is None:
         yield Difference(SYSTEM, web.name, Kind.MISSING, "a project", "none", AGAIN, "", (path,))
         return

@@ -116,7 +116,7 @@ def _messages(live: Deployment, versions: dict[str, Version]) -> str:
 
 def _ways(account: Account, stack: Stack) -> Iterator[Difference]:
     """Yield custom domains and routes that lead elsewhere than the program says."""
-    api, web = stack.api, stack.web
+    api = stack.api
     domains = account.domains()
     found = next((domain.service for domain in domains if domain.hostname == api.host), None)
     yield from differs("domains", api.host, api.name, found, trail=("workers/domains", "domains/records"))
@@ -132,7 +132,7 @@ def _ways(account: Account, stack: Stack) -> Iterator[Difference]:
         yield from differs("routes", pattern, api.name, to, trail=("workers/routes", f"scripts/{api.name}/routes"))
     for route in routes.values():
         host = route.pattern.partition("/")[0].removeprefix("*").lstrip(".")
-        ours = route.script == api.name or any(one == host or one.endswith(f".{host}") for one in (api.host, web.host))
+        ours = route.script == api.name or any(one == host or one.endswith(f".{host}") for one in stack.hosts)
         if ours and route.pattern not in api.routes:
             calls = (f"workers/routes/{route.id}", route.id, "workers/routes", f"scripts/{route.script}/routes")
             to = f"to {route.script}" if route.script else "to no Worker"

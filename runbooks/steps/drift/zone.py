@@ -9,10 +9,9 @@ from runbooks.model.account import Difference, Kind
 from runbooks.steps.drift.difference import differs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from infra.shapes import Protection
-    from infra.stack import Stack
     from runbooks.clients.account import Account
     from runbooks.model import account as there
 
@@ -23,11 +22,15 @@ CACHE: Final = "http_request_cache_settings"
 REMOVE: Final = "declare it in ems-ops:records, or remove it"
 
 
-def record_drift(account: Account, stack: Stack, *, alias: str | None) -> Iterator[Difference]:
-    """Yield records that are missing, changed or foreign; `alias` is where the site's host must point, if known."""
-    declared = list(stack.records)
-    if alias:
-        declared.append(Record(name=stack.web.host, type="CNAME", ttl=1, content=alias, proxied=True))
+def record_drift(
+    account: Account, records: tuple[Record, ...], *, aliases: Mapping[str, str | None]
+) -> Iterator[Difference]:
+    """Yield records that are missing, changed or foreign; `aliases` are where the sites' hosts must point, if known."""
+    declared = list(records)
+    for host, target in aliases.items():
+        if target:
+            declared.append(Record(name=host, type="CNAME", ttl=1, content=target, proxied=True))
+    unknown = {(host, "CNAME") for host, target in aliases.items() if not target}
     left = [record for record in account.records() if not record.meta.get("read_only")]
     waiting: list[Record] = []
     for record in declared:
@@ -48,7 +51,7 @@ def record_drift(account: Account, stack: Stack, *, alias: str | None) -> Iterat
             left.remove(other)
             yield from _compared(record, other)
     for one in left:
-        if alias or _key(one) != (stack.web.host, "CNAME"):
+        if _key(one) not in unknown:
             trail = (one.id, f"dns_records/{one.id}", "dns_records")
             yield Difference(
                 "records", f"{one.type} {one.name}", Kind.FOREIGN, "none", _text(one), REMOVE, one.id, trail

@@ -44,7 +44,7 @@ def remembered_at(
         why=why,
         needs=needs,
         version=recalled(lambda: sent_to(home, "api", point)),
-        site=recalled(lambda: sent_to(home, "web", point)),
+        site=recalled(lambda: sent_to(home, "web", point)) if stack.sites else None,
         records=records_at(home, point),
         remembered=REMEMBERS,
     )

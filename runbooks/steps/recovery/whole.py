@@ -39,7 +39,7 @@ class Whole(msgspec.Struct, frozen=True):
     """What was live at the point, as far as it is remembered, and what the API comes back on.
 
     `restart` is a version's id, `why` the reason; `needs` is the migration it must find in the recovered database, ""
-    where nothing is to be found. `version` and `site` are ids of then, `records` the state of the zone's records,
+    where nothing is to be found. `version` and `site` (None: there is none) are ids of then, `records` the state then,
     `secrets` when they had last changed (RFC 3339), `secrets_since` when they first changed after the point.
     `remembered` says who told, where it was not Cloudflare: then what is live stays.
     """
@@ -48,7 +48,7 @@ class Whole(msgspec.Struct, frozen=True):
     why: str = ""
     needs: str = ""
     version: str = ""
-    site: str = ""
+    site: str | None = ""
     records: str = ""
     secrets: str = ""
     secrets_since: str = ""
@@ -58,7 +58,7 @@ class Whole(msgspec.Struct, frozen=True):
         """Return what a plan shows of it."""
         then = [
             f"api {self.version[:SHORT] or 'not known'}{' (as now)' if self.version and self.version == live else ''}",
-            f"site {self.site[:SHORT] or 'not known'}",
+            *([] if self.site is None else [f"site {self.site[:SHORT] or 'not known'}"]),
             f"records {self.records or 'not known'}",
             f"secrets {'not known' if self.remembered else self._secrets()}",
         ]
@@ -117,7 +117,7 @@ class _Look:
             why=why,
             needs=needs,
             version=self._version(point),
-            site=recalled(lambda: self._site(point)),
+            site=recalled(lambda: self._site(point)) if self.stack.sites else None,
             records=records_at(self.home, point),
             secrets=next((_utc(at) for at in reversed(changes) if at <= point), ""),
             secrets_since=next((_utc(at) for at in changes if at > point), ""),
@@ -165,7 +165,8 @@ class _Look:
         pages = Pages(self.cloudflare.transport, self.cloudflare.account)
         then = (
             one.id
-            for one in pages.deployments(self.stack.web.name)
+            for site in self.stack.sites
+            for one in pages.deployments(site.name)
             if one.can_be_live and datetime.fromisoformat(one.created_on) <= point
         )
         return next(then, "")

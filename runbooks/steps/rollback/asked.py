@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from runbooks.model.errors import Refused
 from runbooks.steps.releases import Service  # noqa: TC001 - the shape of the arguments, at run time
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Asked:
     home: Home
     arguments: Arguments
     clock: Callable[[], datetime]
+
+    def refuse_absent(self) -> None:
+        """Raise Refused for the site of a product that has none."""
+        if self.arguments.service == "web" and not self.settings.stack.sites:
+            file = self.settings.file.name
+            message = f"--service=web: {file} declares no site (ems-ops:web is null); expected api or dns."
+            raise Refused(message, next_command=self.command(NAME))
 
     def command(self, words: str) -> str:
         """Return a command line for this stack."""

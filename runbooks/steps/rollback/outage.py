@@ -50,5 +50,5 @@ def _left(asked: Asked, edge: Edge) -> str:
 
 def _serving(asked: Asked, edge: Edge) -> str:
     """Return what users get at this moment, by their own way."""
-    api, web = asked.settings.stack.api, asked.settings.stack.web
-    return users_get(edge, *((web.host, "/") if asked.arguments.service == "web" else (api.host, api.health.path)))
+    api, host = asked.settings.stack.api, asked.settings.stack.hosts[-1]
+    return users_get(edge, *((host, "/") if asked.arguments.service == "web" else (api.host, api.health.path)))

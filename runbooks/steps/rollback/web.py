@@ -18,6 +18,7 @@ from runbooks.steps.releases import LEDGER, quarantine, read_releases, record_ve
 from runbooks.steps.rollback.asked import UUID
 
 if TYPE_CHECKING:
+    from infra.stack import Web
     from runbooks.clients.edge import Edge
     from runbooks.clients.pages import Deployment, Pages
     from runbooks.clients.zone.records import Zone
@@ -46,6 +47,7 @@ class WebRollback:
     """One rollback of the site."""
 
     asked: Asked
+    web: Web
     pages: Pages
     zone: Zone
     edge: Edge
@@ -56,7 +58,7 @@ class WebRollback:
     @property
     def project(self) -> str:
         """Return the Pages project's name."""
-        return self.asked.settings.stack.web.name
+        return self.web.name
 
     def gather(self) -> Facts:
         """Read what is live and what is known of it. Raises Refused when there is no target."""
@@ -137,7 +139,7 @@ class WebRollback:
                 reason=self.asked.arguments.reason or f"rolled back from {facts.live[:SHORT]}",
                 clock=clock,
             ),
-            *((purge_cache(self.zone, self.asked.settings.stack.web.host),) if self.cached(facts) else ()),
+            *((purge_cache(self.zone, self.web.host),) if self.cached(facts) else ()),
             *self.proofs(facts),
             record_verified(home, SERVICE, version=given(facts.target), proofs=("content", "smoke"), clock=clock),
         )
@@ -153,10 +155,9 @@ class WebRollback:
 
     def served(self, known: dict[str, str], otherwise: str | None, prefix: str) -> tuple[Step, ...]:
         """Return the steps that fetch the site, and pass its smoke checks."""
-        web = self.asked.settings.stack.web
-        checks = tuple((web.host, smoke) for smoke in web.smoke)
+        checks = tuple((self.web.host, smoke) for smoke in self.web.smoke)
         return (
-            site_serves(self.edge, web, known=known, next_command=otherwise, name=f"{prefix}content"),
+            site_serves(self.edge, self.web, known=known, next_command=otherwise, name=f"{prefix}content"),
             smoke_passes(self.edge, checks, next_command=otherwise, name=f"{prefix}smoke"),
         )
 
@@ -168,8 +169,7 @@ class WebRollback:
         """Return one line for the operator."""
         if facts.live == facts.target:
             return f"{self.project} is on {facts.target} already; make sure that it is pinned and served whole"
-        host = self.asked.settings.stack.web.host
-        return f"{self.project} at {host}: from {facts.live[:SHORT]} back to {facts.target}, pinned there"
+        return f"{self.project} at {self.web.host}: from {facts.live[:SHORT]} back to {facts.target}, pinned there"
 
     def shows(self, facts: Facts) -> tuple[str, ...]:
         """Return what the operator must know before."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from runbooks.drills.programme import SCENARIOS, USUAL, Report, chosen, rehearse
+from runbooks.drills.programme import SCENARIOS, USUAL, Report, chosen, missing, rehearse
 from runbooks.drills.rehearsal import Keeper, Rehearsal
 from runbooks.drills.rig.stages import Stages
 from runbooks.engine.record.folder import Folder
@@ -19,7 +20,7 @@ from runbooks.engine.signals import StopNow
 from runbooks.model.canonical import digest
 from runbooks.model.errors import Exit, HeldByOther, NotSo, Refused
 from runbooks.model.evidence import DRILLS
-from runbooks.model.settings import load
+from runbooks.model.settings import load, read_stack
 from tests.runbooks.desk import Silent
 
 if TYPE_CHECKING:
@@ -107,3 +108,15 @@ def test_an_unknown_drill_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(Refused, match="drill bad-site2: expected one of bad-release, bad-release-twice, ") as raised:
         chosen(("bad-site2",))
     assert raised.value.next_command == "invoke drill --list"
+
+
+def test_a_product_has_something_for_each_drill_or_it_is_told_by_the_key(root: Path) -> None:
+    """Without a site there is none to break; records can be changed as long as one is the product's own."""
+    whole = read_stack(root / "Pulumi.twin.yaml")
+    assert [missing(scenario, whole) for scenario in SCENARIOS if missing(scenario, whole)] == []
+    alone = msgspec.structs.replace(whole, web=None)
+    told = {scenario.name: why for scenario in SCENARIOS if (why := missing(scenario, alone))}
+    assert told == {"bad-site": "ems-ops:web is null: there is no site to break"}
+    bare = msgspec.structs.replace(alone, records=())
+    told = {scenario.name: why for scenario in SCENARIOS if (why := missing(scenario, bare))}
+    assert told["bad-dns"] == "ems-ops:web is null and ems-ops:records is []: there is no record of ours to change"

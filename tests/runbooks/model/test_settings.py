@@ -153,8 +153,9 @@ def test_accepts_what_the_cli_adds(root: Path, tmp_path: Path) -> None:
 def test_null_leaves_an_optional_key_out(root: Path, tmp_path: Path, value: str | None) -> None:
     """So does the empty text that the CLI writes over a null; a key that must be there stays refused."""
     assert read_stack(stack_file(root, tmp_path, {"ems-ops:logpush": value})).logpush is None
-    file = stack_file(root, tmp_path, {"ems-ops:web": value})
-    assert "ems-ops:web is not right: Expected `object`" in refusal(file)
+    assert read_stack(stack_file(root, tmp_path, {"ems-ops:web": value})).sites == ()
+    file = stack_file(root, tmp_path, {"ems-ops:api": value})
+    assert "ems-ops:api is not right: Expected `object`" in refusal(file)
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "- 1", "config: 3", "config:\n  a: !!python/object:os.system {}", "\x00"])

@@ -291,10 +291,13 @@ def test_what_was_not_measured_says_nothing_else() -> None:
 
 @pytest.mark.parametrize("passed", [True, False])
 def test_junit_counts_failures(*, passed: bool) -> None:
-    """Each drill is a case; one that is not proven is a failure with its problems."""
+    """Each drill is a case: not proven, a failure with its problems; with nothing for it in the product, skipped."""
     drill = evidence(passed=passed, problems=() if passed else ("no <bite>", "two"))
-    suite = ET.fromstring(junit([(drill, "run-1")], seconds=21.5))  # noqa: S314 - we have just written it
-    assert (suite.get("failures"), suite.get("tests"), suite.get("time")) == (str(int(not passed)), "1", "21.500")
+    written = junit([(drill, "run-1")], seconds=21.5, absent=[("bad-site", "no site")])
+    suite = ET.fromstring(written)  # noqa: S314 - we have just written it
+    assert (suite.get("failures"), suite.get("tests"), suite.get("time")) == (str(int(not passed)), "2", "21.500")
+    assert [case.get("message") for case in suite.findall("testcase[@name='bad-site']/skipped")] == ["no site"]
+    assert suite.get("skipped") == "1"
     failure = suite.find("testcase/failure")
     assert (failure is None) is passed
     if failure is not None:

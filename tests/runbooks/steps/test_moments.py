@@ -77,7 +77,7 @@ def test_a_version_without_traffic_has_no_moment(plane: Plane) -> None:
 def test_before_a_deployment_of_the_site(plane: Plane) -> None:
     """A deployment of the site is found by its id and by its beginning."""
     made = plane.upload()
-    shown = plane.pages.deployment(plane.settings.stack.web.name, made)
+    shown = plane.pages.deployment(plane.web.name, made)
     assert shown is not None
     assert moments(plane).before(made[:10]) == datetime.fromisoformat(shown.created_on)
 

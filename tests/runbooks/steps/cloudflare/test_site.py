@@ -67,7 +67,7 @@ def test_styles_and_scripts_need_further_files() -> None:
 def test_a_broken_site_is_seen(plane: Plane, files: dict[str, str], fault: str) -> None:
     """What a browser could not show is a fault, also where the answer is 200."""
     plane.upload(files, good=False)
-    faults, _ = site_faults(plane.edge, plane.settings.stack.web)
+    faults, _ = site_faults(plane.edge, plane.web)
     assert len(faults) == 1
     assert re.search(fault, faults[0])
 
@@ -76,6 +76,6 @@ def test_a_whole_site_is_seen_whole(plane: Plane) -> None:
     """A link that leads nowhere, a redirect and a file that is no page are no faults of a deployment."""
     page = '<a href="/nowhere">x</a><a href="/old">x</a><a href="/robots.txt">x</a><script src="a.js"></script>'
     plane.upload({"index.html": page, "_redirects": "/old /more/ 301\n", "robots.txt": "x"}, good=False)
-    faults, seen = site_faults(plane.edge, plane.settings.stack.web)
+    faults, seen = site_faults(plane.edge, plane.web)
     assert faults == []
     assert set(seen["digests"]) == {"/", "/old", "/more/", "/a.js", "/a.css"}  # type: ignore[arg-type] # evidence
