@@ -18,7 +18,7 @@ from twin.calls import Controls
 from twin.cloudflare.access.meter import METERS
 from twin.cloudflare.store import STORE
 from twin.edge import Edge, file
-from twin.workerd import kv, r2
+from twin.workerd import caches, kv, r2
 from twin.workerd.config import Ways
 from twin.workerd.console import Lines, console_lines
 from twin.workerd.cron import Schedules
@@ -172,6 +172,8 @@ class Parts:
             return await kv.answer(self._stored.values, request.headers["twin-kv"], request)
         if "twin-r2" in request.headers:
             return await r2.answer(self._stored.objects, request.headers["twin-r2"], request)
+        if "twin-cache" in request.headers:
+            return await caches.answer(self._edge.gate.cache, request)
         if "twin-service" in request.headers:
             return await self._edge.to_script(request, request.headers["twin-service"])
         if "twin-assets" in request.headers:

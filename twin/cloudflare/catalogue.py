@@ -5,8 +5,15 @@ The edge lets nobody wait, balances nothing and asks for no login. Codes of refu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twin.cloudflare.collection import Collection, Rows
-from twin.cloudflare.errors import ApiError, Json, required
+from twin.cloudflare.errors import ApiError, Json, ok, required
+from twin.cloudflare.store import store_of
+from twin.route import Route
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 SOURCE = "official SDK 5.9"
 
@@ -61,4 +68,14 @@ WAITING_ROOMS = Collection(
     build=build_waiting_room,
     source=SOURCE,
 )
-ROUTES = (*APPLICATIONS.routes(), *BALANCERS.routes(), *WAITING_ROOMS.routes())
+
+
+async def list_page_rules(request: web.Request) -> web.Response:
+    """List page rules: none, as a call that would make one is not there."""
+    return ok(store_of(request).zone(request.match_info["zone"]) and [])
+
+
+PAGE_RULES = Route(
+    "GET", "/zones/{zone}/pagerules", list_page_rules, "octodns-cloudflare 1.2, run against the twin", "2026-11-28"
+)
+ROUTES = (*APPLICATIONS.routes(), *BALANCERS.routes(), *WAITING_ROOMS.routes(), PAGE_RULES)

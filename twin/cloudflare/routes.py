@@ -75,7 +75,7 @@ EXTEND = (  # where a call that is not there yet belongs, first match
     (r"/zones/[^/]+/healthchecks", "alerting/healthchecks.py"),
     (r"/zones/[^/]+/rulesets", "rules/rulesets.py"),
     (r"/zones/[^/]+/(settings|dnssec)", "protection.py"),
-    (r"/zones/[^/]+/(load_balancers|waiting_rooms)|/accounts/[^/]+/access", "catalogue.py"),
+    (r"/zones/[^/]+/(load_balancers|waiting_rooms|pagerules)|/accounts/[^/]+/access", "catalogue.py"),
     (r"/zones", "zones.py"),
     (r"/pages/assets|/accounts/[^/]+/pages/projects/[^/]+/upload-token", "pages/uploads.py"),
     (r".*/tails", "observability/tails.py"),

@@ -64,19 +64,34 @@ class Cache:
         if not keeping.on:
             return origin(), "BYPASS"
         key = (host, path)
-        kept = self._kept.get(key)
-        if kept is not None and now < kept.until:
-            age = ("age", str(int(now - kept.at)))
-            return Asset(kept.asset.status, (*kept.asset.headers, age), kept.asset.body), "HIT"
+        fresh = self.kept(host, path, now)
+        if fresh is not None:
+            return fresh, "HIT"
         asset = origin()
         seconds = keeping.seconds(asset)
-        self._kept.pop(key, None)
+        kept = self._kept.pop(key, None)
         if not seconds:
             return asset, "BYPASS"
+        self.keep(host, path, asset, seconds, now)
+        return asset, "MISS" if kept is None else "EXPIRED"
+
+    def keep(self, host: str, path: str, asset: Asset, seconds: int, now: float) -> None:
+        """Keep an answer that a Worker puts there."""
+        self._kept.pop((host, path), None)
         if len(self._kept) >= _MOST:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = _Kept(asset, now, now + seconds)
-        return asset, "MISS" if kept is None else "EXPIRED"
+        self._kept[host, path] = _Kept(asset, now, now + seconds)
+
+    def kept(self, host: str, path: str, now: float) -> Asset | None:
+        """Return what is kept and not too old, with its age."""
+        kept = self._kept.get((host, path))
+        if kept is None or now >= kept.until:
+            return None
+        return Asset(kept.asset.status, (*kept.asset.headers, ("age", str(int(now - kept.at)))), kept.asset.body)
+
+    def drop(self, host: str, path: str) -> bool:
+        """Forget an answer; say whether there was one."""
+        return self._kept.pop((host, path), None) is not None
 
     def purge(self, zone: str, wanted: Mapping[str, Any]) -> int:
         """Forget answers of a zone: `purge_everything`, or by `files`, `hosts`, `prefixes`, `tags`; return how many."""

@@ -68,6 +68,7 @@ def write(runnable: Runnable, folder: Path, ways: Ways) -> Written:
     text = _CONFIG.format(
         services=", ".join(services),
         twin=_external(ways.twin, labels),
+        cache=_external(ways.twin, {"twin-cache": runnable.script}),
         app=_text(f"unix:{written.app}"),
         control=_text(f"unix:{written.control}"),
         modules=_modules(runnable, files),
@@ -85,7 +86,7 @@ _CONFIG = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "app", worker = .app), (name = "control", worker = .control), (name = "tail", worker = .tail),
-    (name = "twin", {twin}),
+    (name = "twin", {twin}), (name = "cache", {cache}),
     (name = "internet", network = (allow = ["local"], deny = [])), {services} ],
   sockets = [
     (name = "app", address = {app}, service = "app",
@@ -98,7 +99,7 @@ const app :Workerd.Worker = (
   {modules},
   compatibilityDate = {date}, compatibilityFlags = [{flags}],
   bindings = [{bindings}],
-  {durable}globalOutbound = "internet", tails = ["tail"] );
+  {durable}globalOutbound = "internet", cacheApiOutbound = "cache", tails = ["tail"] );
 const control :Workerd.Worker = (
   modules = [(name = "control.js", esModule = embed "control.js")],
   compatibilityDate = {own}, compatibilityFlags = ["service_binding_extra_handlers"],

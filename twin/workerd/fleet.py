@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _KEPT = 3
 """Versions of a script that stay running after they are no longer live, some 40 MB each: rolling back is instant."""
+_TURN = 2.0
+"""Seconds that requests of a version with Durable Objects have to end when another takes its turn."""
 _QUICK_DEATH = 1.0
 _LONGEST_PAUSE = 5.0
 _log = logging.getLogger("twin.workerd")
@@ -67,7 +69,8 @@ class Fleet:
             old = self._running.get(key)
             if old is not None and old.fingerprint != repr(routing.runnable(script, version)):
                 await self._start(key)
-                self._later(old.drain(self._owned))
+                if not old.durable:
+                    self._later(old.drain(self._owned))
             else:
                 await self.ensure(script, version)
             self._running[key] = self._running.pop(key)
@@ -76,16 +79,18 @@ class Fleet:
     async def prove(self, script: str, version: str) -> float:
         """Start a version that no traffic goes to, and return how many milliseconds that took."""
         begun = time.monotonic()
+        if self._routing().runnable(script, version).classes:
+            await (await self._made((script, version))).stop(self._owned)
+            return (time.monotonic() - begun) * 1000
         await self.ensure(script, version)
         taken = (time.monotonic() - begun) * 1000
         self._spare(script, [live for live, _ in self._routing().live(script)])
         return taken
 
     def _spare(self, script: str, live: list[str]) -> None:
-        """Let all versions of a script go that no traffic goes to, but the newest few without Durable Objects."""
+        """Let all versions of a script go that no traffic goes to, but the newest few."""
         idle = [key for key in self._running if key[0] == script and key[1] not in live]
-        spares = [key for key in idle if not self._running[key].durable][-_KEPT:]
-        for key in [key for key in idle if key not in spares]:
+        for key in idle[: max(0, len(idle) - _KEPT)]:
             self._later(self._running.pop(key).drain(self._owned))
 
     def names(self) -> Iterable[tuple[str, str]]:
@@ -106,6 +111,15 @@ class Fleet:
                 instance.kill()
 
     async def _start(self, key: tuple[str, str]) -> Instance:
+        """Start a version that requests go to; of one with Durable Objects no other may run meanwhile."""
+        if self._routing().runnable(*key).classes:
+            gone = [self._running.pop(one) for one in tuple(self._running) if one[0] == key[0]]
+            await asyncio.gather(*(instance.drain(self._owned, within=_TURN) for instance in gone))
+        instance = self._running[key] = await self._made(key)
+        self._later(self._watch(key, instance))
+        return instance
+
+    async def _made(self, key: tuple[str, str]) -> Instance:
         runnable = self._routing().runnable(*key)
         instance = Instance(
             runnable, self._sockets / f"worker{next(self._numbers)}", self._logs / f"workerd-{key[0]}.log"
@@ -115,8 +129,6 @@ class Fleet:
         except BaseException:
             await instance.stop(self._owned)
             raise
-        self._running[key] = instance
-        self._later(self._watch(key, instance))
         return instance
 
     async def _watch(self, key: tuple[str, str], instance: Instance) -> None:

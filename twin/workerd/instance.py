@@ -48,7 +48,7 @@ class Instance:
 
     @property
     def durable(self) -> bool:
-        """Say whether it has Durable Objects: of those only one version may run, so it is not kept for later."""
+        """Say whether it has Durable Objects: of those only one version may run."""
         return bool(self._runnable.classes)
 
     @property
@@ -95,10 +95,10 @@ class Instance:
         """Wait for the process to end."""
         return -1 if self._process is None else await self._process.wait()
 
-    async def drain(self, owned: Processes) -> None:
+    async def drain(self, owned: Processes, *, within: float = _DRAIN_LIMIT) -> None:
         """Let the requests in it finish, then stop it."""
         try:
-            async with asyncio.timeout(_DRAIN_LIMIT):
+            async with asyncio.timeout(within):
                 while self.busy:  # noqa: ASYNC110 - the counter is touched by every request, an event would cost more
                     await asyncio.sleep(0.05)
                 await asyncio.sleep(_LAST_WORDS)

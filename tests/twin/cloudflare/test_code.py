@@ -33,6 +33,20 @@ export default { async fetch() {
   return Response.json({ wasm: twice(exports.ask()), text, data: [...new Uint8Array(data)] });
 } };
 """
+CACHED = """
+addEventListener("fetch", (event) => event.respondWith(answer(event.request)));
+async function answer(request) {
+  const { search } = new URL(request.url), other = await caches.open("other");
+  const key = new Request("https://shop.ems.example/" + search);
+  if (request.method === "DELETE") return new Response(await caches.default.delete(key));
+  const kept = await caches.default.match(key);
+  const there = !!await other.match(key);
+  if (kept) return Response.json([kept.status, kept.headers.get("x-kept"), await kept.text(), there]);
+  const [name, value] = search === "?a=1" ? ["set-cookie", "a=1"] : ["cache-control", "max-age=60"];
+  await caches.default.put(key, new Response("body", { headers: { "x-kept": name, [name]: value } })).catch(() => {});
+  return new Response("new");
+}
+"""
 SERVICE_WORKER = """
 addEventListener("fetch", (event) => event.respondWith(answer()));
 async function answer() {
@@ -116,9 +130,10 @@ class Api:
             self.http.post(f"{path.partition('/content')[0]}/subdomain", json={"enabled": True}).raise_for_status()
         return answer
 
-    def visit(self, script: str, path: str = "/", **headers: str) -> httpx.Response:
+    def visit(self, script: str, path: str = "/", *, method: str = "GET", **headers: str) -> httpx.Response:
         """Ask a script on workers.dev."""
-        return httpx.get(self.twin.line["edge"] + path, headers={"host": f"{script}.twin.workers.dev", **headers})
+        whole = {"host": f"{script}.twin.workers.dev", **headers}
+        return httpx.request(method, self.twin.line["edge"] + path, headers=whole)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +184,20 @@ def test_a_service_worker_runs(api: Api) -> None:
     assert api.visit("old").text == "hello hidden 42"
     content = api.http.get("workers/scripts/old/content/v2")
     assert (content.text, content.headers["content-type"].partition(";")[0]) == (SERVICE_WORKER, SCRIPT)
+
+
+def test_a_script_alone_runs_and_has_a_cache(api: Api) -> None:
+    """A body of JavaScript is a service worker; what it keeps in the cache API is there until it is deleted."""
+    kind = {"content-type": SCRIPT}
+    put = api.http.put("workers/scripts/cached", content=CACHED.encode(), headers=kind)
+    assert put.is_success, put.text
+    api.http.post("workers/scripts/cached/subdomain", json={"enabled": True}).raise_for_status()
+    assert [api.visit("cached", "/?max-age=60").text for _ in range(2)] == ["new", '[200,"cache-control","body",false]']
+    assert [api.visit("cached", "/?a=1").text for _ in range(2)] == ["new", "new"]
+    assert api.visit("cached", "/?max-age=60", method="DELETE").text == "true"
+    assert api.visit("cached", "/?max-age=60", method="DELETE").text == "false"
+    nothing = api.http.put("workers/scripts/cached", files={"files": ("x.js", b"", ESM)})
+    assert nothing.json()["errors"][0] == {"code": 10021, "message": "could not read content for part metadata"}
 
 
 @pytest.mark.parametrize(

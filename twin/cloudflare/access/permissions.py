@@ -80,6 +80,7 @@ NEEDS: tuple[Need, ...] = (
     both(r"/zones/{zone}/(dns_records|dnssec)", ZONE, "DNS"),
     both(r"/zones/{zone}/workers/routes", ZONE, "Workers Routes"),
     both(r"/zones/{zone}/settings", ZONE, "Zone Settings"),
+    both(r"/zones/{zone}/pagerules", ZONE, "Page Rules"),
     both(r"/zones/{zone}/healthchecks", ZONE, "Health Checks"),
     Need(
         r"/zones/{zone}/rulesets",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST = 10 << 20  # bytes of all modules after compression, paid plan
 LARGEST_RAW = 64 << 20
+SCRIPTS = ("application/javascript", "text/javascript")
 KINDS = frozenset(
     {
         "application/javascript+module",
@@ -40,7 +41,11 @@ KINDS = frozenset(
 
 
 async def read_parts(request: web.Request) -> tuple[Json, list[Json]]:
-    """Return the `metadata` of a multipart upload and its modules, their bytes kept as blobs."""
+    """Return the `metadata` of a multipart upload and its modules, their bytes as blobs; a script may come alone."""
+    if request.content_type in SCRIPTS:
+        script = module(store_of(request), "worker.js", "application/javascript", await request.read())
+        check_size(store_of(request), [script])
+        return {"body_part": "worker.js"}, [script]
     if not request.content_type.startswith("multipart/"):
         raise ApiError(400, 10021, "Content-Type must be multipart/form-data.")
     metadata: Json | None = None
@@ -55,7 +60,7 @@ async def read_parts(request: web.Request) -> tuple[Json, list[Json]]:
         kind = part.headers.get("Content-Type", "application/octet-stream")
         modules.append(module(store_of(request), str(part.filename or part.name), kind, body))
     if metadata is None:
-        raise ApiError(400, 10021, "Missing metadata part.")
+        raise ApiError(400, 10021, "could not read content for part metadata")
     check_size(store_of(request), modules)
     return metadata, modules
 

@@ -43,6 +43,7 @@ CASES: dict[str, Callable[[Sdk], object]] = {
     "PATCH /zones/{zone}/settings/{setting}": lambda it: it.api.zones.settings.edit(
         "security_level", **it.z, value="high"
     ),
+    "GET /zones/{zone}/pagerules": lambda it: it.api.page_rules.list(**it.z) == [],
     "GET /zones/{zone}/dnssec": lambda it: it.api.dns.dnssec.get(**it.z),
     "PATCH /zones/{zone}/dnssec": lambda it: it.api.dns.dnssec.edit(**it.z, status="active"),
     "DELETE /zones/{zone}/dnssec": lambda it: it.api.dns.dnssec.delete(**it.z) == "",
