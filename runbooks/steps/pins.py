@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 
 from infra.pins.pinned import DATABASE, Pin
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import ActRefused, Refused
+from runbooks.model.errors import ActError, ActRefused, Refused
 from runbooks.model.settings import composed, read_stack
 
 if TYPE_CHECKING:
@@ -92,31 +93,53 @@ def read_pins(stack_file: Path) -> dict[str, Pin]:
     return dict(read_stack(stack_file).pins)
 
 
+def refuse_unwritable(stack_file: Path) -> None:
+    """Raise Refused where no pin could be written later: the stack file is replaced by a new one beside it."""
+    folder = stack_file.resolve().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        message = f"{stack_file}: expected to be allowed to replace it, {folder} cannot be written. Nothing was begun."
+        raise Refused(message, next_command=f"ls -ld {shlex.quote(str(folder))}")
+
+
 def write_pins(stack_file: Path, pins: Mapping[str, Pin]) -> None:
     """Replace the pins in a stack file: every other byte stays, and a reader sees the old or the new file whole.
 
-    Raises Refused when the result would not be the stack file that was meant; the file is untouched then.
+    Raises Refused when the result would not be the stack file that was meant, ActError when it cannot be written; the
+    file is untouched then.
     """
     real = stack_file.resolve()
     text = real.read_bytes().decode("utf-8")
     start, end = _span(text, stack_file)
     plain = {service: msgspec.to_builtins(pin) for service, pin in pins.items()}
     changed = text[:start] + json.dumps(plain, ensure_ascii=False) + text[end:]
+    try:
+        _replace(real, changed.encode("utf-8"), lambda draft: _refuse_more(draft, real, pins, stack_file))
+    except OSError as error:
+        message = f"{stack_file}: the pins could not be written: {error.strerror}. It is as it was."
+        raise ActError(message, next_command=f"ls -ld {shlex.quote(str(real.parent))}") from None
+
+
+def _refuse_more(draft: Path, real: Path, pins: Mapping[str, Pin], stack_file: Path) -> None:
+    if read_stack(draft) != msgspec.structs.replace(read_stack(real), pins=dict(pins)):
+        message = f"{stack_file}: expected only {KEY} to change, more would; the file is as it was."
+        raise Refused(message, next_command=f"edit {stack_file}")
+
+
+def _replace(real: Path, content: bytes, check: Callable[[Path], None]) -> None:
+    """Replace a file by a draft that was checked and is on disk. Raises OSError, and what the check raises."""
     with tempfile.NamedTemporaryFile(
         "wb", dir=real.parent, prefix=f".{real.stem}-", suffix=".yaml", delete=False
-    ) as draft:
-        draft.write(changed.encode("utf-8"))
-        draft.flush()
-        os.fsync(draft.fileno())
-    try:
-        written = read_stack(Path(draft.name))
-        if written != msgspec.structs.replace(read_stack(real), pins=dict(pins)):
-            message = f"{stack_file}: expected only {KEY} to change, more would; the file is as it was."
-            raise Refused(message, next_command=f"edit {stack_file}")
-        Path(draft.name).chmod(real.stat().st_mode)
-        Path(draft.name).replace(real)
-    finally:
-        Path(draft.name).unlink(missing_ok=True)
+    ) as out:
+        draft = Path(out.name)
+        try:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+            check(draft)
+            draft.chmod(real.stat().st_mode)
+            draft.replace(real)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _step(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from infra.pins.pinned import Pin
 from infra.stack import Release
 from runbooks import deploy
 from runbooks.clients.pulumi import Pulumi
@@ -59,6 +60,23 @@ def book_of(
 def same(facts: deploy.Facts) -> deploy.Facts:
     """Return facts that were gathered before the program did its part."""
     return facts
+
+
+def test_another_database_than_the_pinned_one_is_refused(desk: Desk) -> None:
+    """Also where Hyperdrive itself does not show the move: it may have been moved back by hand, or by another clone."""
+    live = desk.release()
+    pin = Pin(version="ems_2", since="then", reason="restored", run="r-1", server="owner@db.example:5432")
+    stack = msgspec.structs.replace(desk.settings.stack, pins={"database": pin})
+    here = {**desk.settings.environment, "EMS_DATABASE_URL": "postgresql://owner:hush@db.example:5432/ems"}
+    settings = replace(desk.settings, stack=stack, environment=here)
+    with pytest.raises(Refused) as refused:
+        book_of(replace(desk, settings=settings), live=live).gather()
+    assert str(refused.value) == (
+        f"{settings.file.name}: ems-ops:pins.database: pinned to ems_2 on db.example:5432 since then (restored; run "
+        "r-1): expected EMS_DATABASE_URL to name it, got ems on db.example:5432. Nothing was done. For another one on "
+        "purpose, take database out of ems-ops:pins."
+    )
+    assert refused.value.next_command == "export EMS_DATABASE_URL='postgresql://owner:…@db.example:5432/ems_2'"
 
 
 def splits(desk: Desk) -> list[list[float]]:

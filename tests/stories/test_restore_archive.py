@@ -88,6 +88,11 @@ def test_an_accident_is_taken_back_and_the_restore_as_well(house: Operator, serv
 
     again = house.consents("restore", f"--point={point}", "--strategy=archive")
     assert (again.code, value(server, ROWS), value(server, LATE_ROWS)) == (0, rows, 0), again.text
+    later = house.types("restore", "--point=1s ago", "--strategy=archive")
+    assert (later.code, "the server went on on timeline " in later.document["text"]) == (2, True), later.text
+    assert ": pg_basebackup " in later.document["text"].replace(f"{server.prefix}/bin/", "")
+    words = shlex.split(later.document["next_command"])
+    assert house.types(words[1], *words[4:], "--dry-run").code == 0
     unbased = house.types("restore.find", "--check=select false")
     assert "base first: it is of timeline 1, the server is on" in unbased.document["text"], unbased.text
     finished = house.consents("restore.finish")

@@ -26,7 +26,7 @@ from runbooks.steps.database.present import NAMED, Present
 from runbooks.steps.database.renaming import Places, refuse_prepared, switch, why_not_renamed
 from runbooks.steps.database.replaced import beside_name, note_place, origin_of, same_server, set_to
 from runbooks.steps.database.server import look_at
-from runbooks.steps.pins import pin_database
+from runbooks.steps.pins import pin_database, refuse_unwritable
 from runbooks.steps.recovery.strategy import Around, ByDump, Reached
 
 if TYPE_CHECKING:
@@ -255,11 +255,17 @@ class Dump:
         )
 
     def _pins(self, final: Origin, moves_from: Origin | None) -> bool:
-        """Tell whether the stack file must name the database: it is another one now, or another one is pinned."""
+        """Tell whether the stack file must name the database: it is another one now, or another one is pinned.
+
+        Raises Refused where the stack file must, and could not be written.
+        """
         other = moves_from is not None and moves_from.database != final.database
         moved = other or (moves_from is not None and same_server(moves_from, final) is not True)
         pinned, server = self.settings.stack.pins.get(DATABASE), server_of(final.host, final.port, final.user)
-        return moved or against_database_pin(pinned, server=server, database=final.database) != ""
+        pins = moved or against_database_pin(pinned, server=server, database=final.database) != ""
+        if pins:
+            refuse_unwritable(self.settings.file)
+        return pins
 
     def _moving(self, reached: ByDump) -> tuple[Moving, ...]:
         if reached.moves_from is None or self.cloudflare is None:

@@ -10,8 +10,10 @@ import pytest
 
 from runbooks.clients.cloudflare import Origin
 from runbooks.engine.step import No, NoUndo, Sight, Yes
+from runbooks.model.errors import ActError, Refused
 from runbooks.model.settings import read_stack
-from runbooks.steps.pins import pin_database, pin_release, read_pins, unpin_release, write_pins
+from runbooks.steps.pins import pin_database, pin_release, read_pins, refuse_unwritable, unpin_release, write_pins
+from tests.runbooks.engine.test_disk import files_of_at_most
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +118,26 @@ def test_any_way_of_writing_pins_is_understood(stack_file: Path, written: str) -
     assert read_stack(stack_file).pins == {}
     for comment in ("# a comment", "# more", "# z"):
         assert (comment in written) == (comment in result)
+
+
+def test_a_disk_that_is_full_leaves_the_file_as_it_was(stack_file: Path) -> None:
+    """What cannot be written is said with where; neither the file nor its folder has changed."""
+    before = stack_file.read_bytes()
+    with files_of_at_most(len(before) // 2), pytest.raises(ActError) as failed:
+        write_pins(stack_file, {})
+    assert str(failed.value) == f"{stack_file}: the pins could not be written: File too large. It is as it was."
+    assert failed.value.next_command == f"ls -ld {stack_file.parent}"
+    assert stack_file.read_bytes() == before
+    assert [path.name for path in stack_file.parent.iterdir()] == [stack_file.name]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_beforehand(stack_file: Path, tmp_path: Path) -> None:
+    """A restore that would pin is told so while users are still served."""
+    refuse_unwritable(stack_file)
+    gone = tmp_path / "gone" / "Pulumi.twin.yaml"
+    with pytest.raises(Refused) as refused:
+        refuse_unwritable(gone)
+    assert str(refused.value).endswith(f"{gone.parent} cannot be written. Nothing was begun.")
 
 
 def test_no_draft_is_left_and_the_mode_stays(stack_file: Path) -> None:
