@@ -16,7 +16,8 @@ UrlPath = Annotated[str, Meta(pattern=r"^/")]
 Url = Annotated[str, Meta(pattern=r"^https?://([^\s/?#\[\]]+|\[[0-9A-Fa-f:.]+\](:\d{1,5})?)([/?#]\S*)?$")]
 Address = Annotated[str, Meta(pattern=r"^[0-9a-f.:]{2,45}$")]
 """An IP address of either family."""
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=31_557_600)]
+"""A time in seconds, a year at most."""
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 """An Ed25519 or X25519 public key in base64."""
 BOOKS: Final = (
@@ -140,10 +141,10 @@ class Backups(Frozen, frozen=True):
     that are left out on purpose.
     """
 
-    store: str | None = None
+    store: FileName | None = None
     keep: Keep = Keep()
-    newest_hours: Annotated[float, Meta(gt=0)] = 26.0
-    proof_days: Annotated[float, Meta(gt=0)] = 7.0
+    newest_hours: Annotated[float, Meta(gt=0, le=87_660)] = 26.0
+    proof_days: Annotated[float, Meta(gt=0, le=3_653)] = 7.0
     encryption: PublicKey | None = None
     without: tuple[str, ...] = ()
 

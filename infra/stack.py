@@ -33,6 +33,7 @@ from infra.shapes import (
     PublicKey,
     RecordName,
     Seconds,
+    Sql,
     TableName,
     Url,
     Waits,
@@ -84,7 +85,7 @@ class Check(Frozen, frozen=True):
     """A statement about healthy data: `sql` returns a single true."""
 
     name: str
-    sql: str
+    sql: Sql
 
 
 NEEDS: Final = "schema="
@@ -120,7 +121,7 @@ class Database(Frozen, frozen=True):
     hyperdrive: Name
     schema: FileName
     seed: tuple[str, ...]
-    operator_cidrs: tuple[str, ...]
+    operator_cidrs: Annotated[tuple[str, ...], Meta(min_length=1)]
     heartbeat: Heartbeat
     checks: tuple[Check, ...]
     outsider: Address | None = None
@@ -132,7 +133,11 @@ class Database(Frozen, frozen=True):
     def __post_init__(self) -> None:
         """Raise ValueError for what is no range of addresses."""
         for cidr in self.operator_cidrs:
-            ipaddress.ip_network(cidr)
+            try:
+                ipaddress.ip_network(cidr)
+            except ValueError as error:
+                message = f"expected operator_cidrs to be networks such as 192.0.2.10/32, got {cidr}: {error}"
+                raise ValueError(message) from None
 
 
 class Objectives(Frozen, frozen=True):

@@ -19,7 +19,7 @@ from runbooks.steps.backups.proofs import proven_last
 from runbooks.steps.backups.pruning import take_away
 from runbooks.steps.backups.retention import kept
 from runbooks.steps.backups.room import Need, dump_bytes, refuse_without_room
-from runbooks.steps.backups.sealing import public_of
+from runbooks.steps.backups.sealing import public_of, seal_for
 from runbooks.steps.backups.source import left_out
 from runbooks.steps.backups.storing import publish, store
 from runbooks.steps.cloudflare.hyperdrive import origin_now
@@ -89,6 +89,8 @@ class Backup:
         told, hyperdrive = self.settings.stack.backups, self.settings.stack.database.hyperdrive
         unsure = refuse_other(self.programs.database, *origin_now(self.cloudflare, hyperdrive), hyperdrive=hyperdrive)
         self.programs.find("pg_dump")
+        if told.encryption:
+            seal_for(told.encryption)
         with self.programs.database.reading() as session:
             server = look_at(session)
             without = left_out(session, told.without, file=self.settings.file.name)
@@ -146,7 +148,7 @@ class Prune:
     def gather(self) -> Pruning:
         """Read what there is, what was proven last, and apply the rules."""
         there = self.catalog.all()
-        proven = proven_last(self.home, [one.id for one in there])
+        proven = proven_last(self.home, self.catalog)
         stays = kept([(one.id, one.at) for one in there], self.settings.stack.backups.keep,
                      proven=proven.backup if proven else None)  # fmt: skip
         goes = [Doomed(one.id, one.bytes, f"of {one.at:%Y-%m-%d %H:%M} UTC, {one.bytes / 1e6:.1f} MB")

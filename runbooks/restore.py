@@ -24,6 +24,7 @@ from runbooks.steps.database.present import Looking, known_before
 from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import Entrance
 from runbooks.steps.database.server import answers
+from runbooks.steps.database.statements import refuse_wrong_statements
 from runbooks.steps.hazards.erasures import erased_since
 from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
 from runbooks.steps.hazards.plan import Holding
@@ -130,6 +131,7 @@ class Restore:
         way, reached, why = choose(self.arguments.strategy, self.ways, project=self.supabase.ref, retry=retry)
         present = self.looking.at(reached.at)
         if present is not None:
+            refuse_wrong_statements(database, self.settings.stack, file=self.settings.file)
             self.check_can_copy(way, present)
         former = left_stopped(self.home, NAME, self.settings.name, Facts)
         entry = self.entrance.look(former.allowed if former else None, here=present is not None)
@@ -254,12 +256,7 @@ class Restore:
         command = self.next_command(facts)
         when = "once Cloudflare's API answers: " if facts.alone else ""
         after = (f"After    {when}{command}",) if command else ()
-        return (
-            *facts.whole.lines(facts.live),
-            *self.application(facts).shows(),
-            *self.holding(facts).lines(),
-            *after,
-        )
+        return (*facts.whole.lines(facts.live), *self.application(facts).shows(), *self.holding(facts).lines(), *after)
 
     def losses(self, facts: Facts) -> tuple[str, ...]:
         """Return what is lost, and who is not stopped."""

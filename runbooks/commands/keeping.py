@@ -31,12 +31,12 @@ def listed(console: Console, *, check: bool) -> Exit:
     """Print every backup, own and the provider's; with `check` say which is too old or missing, and leave with 5."""
     now, told = console.clock(), console.settings.stack.backups
     catalog = open_catalog(console.settings)
-    own, proven = catalog.all(), proofs(console.runner.home)
-    last = proven_last(console.runner.home, [one.id for one in own])
+    own, proven = catalog.all(), proofs(console.runner.home, catalog)
+    last = proven_last(console.runner.home, catalog)
     stays = kept([(one.id, one.at) for one in own], told.keep, proven=last.backup if last else None)
     provider, unasked = _of_provider(console)
     gaps = days_without([one.at for one in own], now=now, days=told.keep.daily)
-    alarms = [*_alarms(console, own, last, now), *(f"no backup of {day}" for day in gaps)]
+    alarms = [*_alarms(console, own, last, now), *_not_good(own, proven), *(f"no backup of {day}" for day in gaps)]
     alarms += [f"the manifest of {name} cannot be read" for name in catalog.unreadable()]
     if console.flags.json:
         document = {
@@ -74,11 +74,12 @@ def _alarms(console: Console, own: Sequence[Manifest], last: Proof | None, now: 
         alarms.append("no backup was ever proven")
     elif now - last.at > timedelta(days=told.proof_days):
         alarms.append(f"the last proof is {_age(last.at, now)} old, {told.proof_days:g} days are allowed")
-    bad = [proof for proof in proofs(console.runner.home).values() if not proof.good]
-    there = {one.id for one in own}
-    return alarms + [
-        f"backup {proof.backup} is not good: {'; '.join(proof.faults)}" for proof in bad if proof.backup in there
-    ]
+    return alarms
+
+
+def _not_good(own: Sequence[Manifest], proven: dict[str, Proof]) -> list[str]:
+    found = [proven[one.id] for one in own if one.id in proven]
+    return [f"backup {proof.backup} is not good: {'; '.join(proof.faults)}" for proof in found if not proof.good]
 
 
 def _mends(console: Console, alarms: Sequence[str]) -> str:

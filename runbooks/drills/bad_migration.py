@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NOTICE: Final = 5.0
 SERVER_FAULT: Final = re.compile(r"got 5\d\d")
+UNSEEN: Final = "no request of ours was answered with a 5xx status: expected one of api.smoke to read {key} of {table}"
 SERVED: Final = 5.0  # seconds in which a release that was taken back must serve without errors
 
 
@@ -53,7 +54,7 @@ class BadMigration:
             at=at,
             noticed_at=look.ended if look else None,
             noticed_by=(*served, *(fault for fault in look.faults if fault not in served)) if look else (),
-            problems=() if served else ("no request of ours was answered with a 5xx status",),
+            problems=() if served else (UNSEEN.format(key=workload.key, table=workload.table),),
         )
 
     def repair(self, scene: Scene, broken: Broken) -> Repaired:

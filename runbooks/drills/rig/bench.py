@@ -13,11 +13,11 @@ import msgspec
 from runbooks.clients import child
 from runbooks.drills.rig import tables
 from runbooks.drills.rig.detect import Watch
-from runbooks.drills.rig.ledger import Span, compare, read_ledger
+from runbooks.drills.rig.ledger import Snapshot, Span, compare, read_ledger
 from runbooks.drills.rig.scenario import Scene
 from runbooks.drills.rig.workload import Orders
 from runbooks.engine.record.home import JOURNAL
-from runbooks.model.errors import Exit, NotSo, Unreachable
+from runbooks.model.errors import Exit, NotSo, NotThere, Unreachable
 from runbooks.model.evidence import Counts, Damage, DrillEvidence, Objective, RelatedRun
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Bench:
                 wrote = self._writes_again(ledger, look)
         with stage.phases.measured(f"{name}: compare"):
             damage = _damage(counted_then, counted_broken, self._counts())
-            now = tables.snapshot(self.stage.site.postgres, workload, before=before)
+            now = self._now(before)
             compared = compare(read_ledger(ledger), key=workload.key, before=before, now=now, span=_span(repaired))
         problems = [*broken.problems, *_of_repair(broken, repaired, look), *compared.problems]
         if not wrote:
@@ -187,6 +187,15 @@ class Bench:
                 return True
             time.sleep(LOOK)
         return False
+
+    def _now(self, before: Mapping[str, str]) -> Snapshot:
+        """Return the workload's table; without a row where nobody has brought it, or its key, back."""
+        try:
+            return tables.snapshot(
+                self.stage.site.postgres, self.stage.site.settings.stack.drill.workload, before=before
+            )
+        except NotThere:
+            return Snapshot({}, {})
 
     def _counts(self) -> dict[str, int]:
         """Return the rows of each table; none where the database is gone."""

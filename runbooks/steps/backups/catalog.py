@@ -102,10 +102,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Catalog:
-    """The backups of one place. What was found whole once is not read again by the same process."""
+    """The backups of one place. What was found whole once is not read again by the same process.
+
+    `digests` are the SHA-256 of the manifests that were read, by the backup's id.
+    """
 
     files: Files
     whole: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def ids(self) -> list[str]:
         """Return the ids of what lies there, oldest first, unfinished ones too; others' files are none of ours.
@@ -183,7 +187,10 @@ class Catalog:
             raise _unreachable(self.files, error) from None
         except msgspec.MsgspecError:
             return None
-        return manifest if manifest is not None and manifest.id == backup else None
+        if manifest is None or manifest.id != backup:
+            return None
+        self.digests[backup] = hashlib.sha256(content or b"").hexdigest()
+        return manifest
 
 
 def check_file(backup: str, file: StoredFile, digest: str, size: int) -> None:

@@ -11,15 +11,19 @@ from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Ye
 from runbooks.model.errors import ActError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from runbooks.engine.record.home import Home
+    from runbooks.steps.backups.catalog import Catalog
 
 PROOFS: Final = "proofs"
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """One proof: a restore of a backup into a server of `major`, compared with its manifest. `seconds` it took."""
+    """One proof: a restore of a backup into a server of `major`, compared with its manifest. `seconds` it took.
+
+    `manifest` is the SHA-256 of that manifest: of a backup that another one was put in the place of, nothing is proven.
+    """
 
     backup: str
     at: datetime
@@ -31,10 +35,26 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     faults: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
+    manifest: str = ""
 
 
-def proofs(home: Home) -> dict[str, Proof]:
-    """Return the newest proof of each backup that has one. Raises Unreachable where the ops home does not answer."""
+def proofs(home: Home, catalog: Catalog) -> dict[str, Proof]:
+    """Return the newest proof of each backup that has one; a bad one where it is not the backup any more that it was.
+
+    Raises Unreachable where the ops home or the backups do not answer.
+    """
+    catalog.all()
+    return {backup: _of(proof, catalog.digests.get(backup)) for backup, proof in _read(home).items()}
+
+
+def _of(proof: Proof, digest: str | None) -> Proof:
+    if not proof.manifest or digest in (None, proof.manifest):
+        return proof
+    altered = f"its manifest was altered since its proof of {proof.at:%Y-%m-%d %H:%M} UTC"
+    return msgspec.structs.replace(proof, good=False, faults=(altered, *proof.faults))
+
+
+def _read(home: Home) -> dict[str, Proof]:
     found: dict[str, Proof] = {}
     try:
         for backup in home.names(PROOFS):
@@ -51,10 +71,10 @@ def proofs(home: Home) -> dict[str, Proof]:
     return found
 
 
-def proven_last(home: Home, there: Iterable[str]) -> Proof | None:
+def proven_last(home: Home, catalog: Catalog) -> Proof | None:
     """Return the newest good proof of a backup that is still there: that of another helps nobody."""
-    found = proofs(home)
-    good = [found[backup] for backup in there if backup in found and found[backup].good]
+    found = proofs(home, catalog)
+    good = [found[one.id] for one in catalog.all() if one.id in found and found[one.id].good]
     return max(good, key=lambda proof: proof.at, default=None)
 
 

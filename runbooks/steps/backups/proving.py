@@ -23,6 +23,7 @@ from runbooks.steps.database.dress import create_like
 from runbooks.steps.database.proof.comparing import Finding, Weight, compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
 from runbooks.steps.database.proof.reading import read_manifest
+from runbooks.steps.database.statements import wrong_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -136,6 +137,7 @@ class Proving:
             rows=rows,
             faults=tuple(bad[:TOLD]),
             not_checked=tuple(unsaid[:TOLD]),
+            manifest=self.catalog.digests.get(self.manifest.id, ""),
         )
 
 
@@ -241,14 +243,22 @@ def _of_tables(quoted: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def check_faults(database: Postgres, checks: tuple[Check, ...]) -> list[str]:
-    """Return the statements of the stack file that do not hold in what was restored."""
+    """Return the statements of the stack file that do not hold in what was restored.
+
+    Raises Refused for one that is no check, whatever the data are: it says nothing about them.
+    """
     faults = []
     with database.reading() as session:
         for check in checks:
             try:
                 with session.attempt():
-                    if not session.truth(check.sql):
-                        faults.append(f"check “{check.name}” is not true")
+                    said = "" if session.truth(check.sql) else "is not true"
             except CheckError as error:
-                faults.append(f"check “{check.name}” failed: {error}")
+                said = f"failed: {error}"
+            if not said:
+                continue
+            if wrong := wrong_check(session, check):
+                message = f"ems-ops:database.checks “{check.name}”: expected a query for one boolean, got {wrong}"
+                raise Refused(message)
+            faults.append(f"check “{check.name}” {said}")
     return faults

@@ -62,9 +62,7 @@ def seal_for(recipient: str) -> Seal:
     """Return a fresh seal that only the owner of the recipient's private key can open. Raises Refused."""
     own = X25519PrivateKey.generate()
     envelope = Envelope(recipient, _text(own.public_key().public_bytes_raw()))
-    return Seal(
-        own.exchange(X25519PublicKey.from_public_bytes(_bytes(recipient, "ems-ops:backups.encryption"))), envelope
-    )
+    return Seal(_shared(own, recipient, "ems-ops:backups.encryption"), envelope)
 
 
 def opened(envelope: Envelope, private_key: str | None) -> Seal:
@@ -79,7 +77,18 @@ def opened(envelope: Envelope, private_key: str | None) -> Seal:
             f"got that of {public_of(private_key)}."
         )
         raise Refused(message, next_command="export EMS_BACKUP_KEY=…")
-    return Seal(own.exchange(X25519PublicKey.from_public_bytes(_bytes(envelope.ephemeral, "manifest"))), envelope)
+    return Seal(_shared(own, envelope.ephemeral, "manifest"), envelope)
+
+
+def _shared(own: X25519PrivateKey, public: str, where: str) -> bytes:
+    """Return the secret of two keys. Raises Refused for a public key that every private one shares the same with."""
+    try:
+        return own.exchange(X25519PublicKey.from_public_bytes(_bytes(public, where)))
+    except ValueError:
+        message = (
+            f"{where}: expected the X25519 public key of whoever may read backups, got {public}, which is nobody's."
+        )
+        raise Refused(message, next_command="openssl rand -base64 32") from None
 
 
 def public_of(private_key: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from runbooks.clients.postgres import identifier, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import CheckError, NotSo, Unreachable
+from runbooks.model.errors import CheckError, NotSo, NotThere, Unreachable
 from runbooks.steps.database.proof.comparing import Weight
 from runbooks.steps.database.proof.definitions import noted_definitions
 from runbooks.steps.database.proof.inspection import inspect
@@ -57,7 +57,10 @@ def last_beat(session: Session, heartbeat: Heartbeat, point: datetime) -> Beats:
     """Return the last heartbeat that the present knows of at or before the point."""
     if session.value("select to_regclass(%s)::text", (heartbeat.table,)) is None:
         return Beats(known=True)
-    return Beats(known=True, last=_newest_beat(session, heartbeat, point))
+    try:
+        return Beats(known=True, last=_newest_beat(session, heartbeat, point))
+    except NotThere:  # its column was renamed or dropped: the very thing that may be taken back
+        return Beats(known=False)
 
 
 def verify(
@@ -124,10 +127,8 @@ def _look(
     until = time.monotonic() + seconds
     with database.reading() as session:
         server = look_at(session)
-        faults = [
-            *_beat_faults(session, expected, heartbeat, server),
-            *_check_faults(session, checks),
-        ]
+        faults = [*_beat_faults(session, expected, heartbeat, server), *_check_faults(session, checks)]
+        beats = session.value("select to_regclass(%s) is not null", (heartbeat.table,))
     # what the platform's own services write after the recovery is later than the server's start
     half = _scaled(sight.report, 0)
     written = read_kept(database, expected.point, until=server.started_at, seconds=seconds, report=half)
@@ -135,6 +136,8 @@ def _look(
     present = None if noted is None else noted_definitions(noted)
     answers = inspect(database, present, until=until, report=_scaled(sight.report, 1))
     not_checked = [f"commit times of {table}" for table in written.unknown] + not_compared
+    if not beats:
+        not_checked.append(f"heartbeat: there is no table {heartbeat.table}")
     if expected.server is None:
         not_checked.append("row counts and system identity: the database did not answer before")
     rows: dict[str, Json] = {table.table: table.rows for table in written.tables}
@@ -204,14 +207,18 @@ def _beat_faults(session: Session, expected: Expected, heartbeat: Heartbeat, ser
     where = f"heartbeat {heartbeat.table}"
     if session.value("select to_regclass(%s)::text", (heartbeat.table,)) is None:
         return [f"{where}: the table is not there"] if expected.beats.last is not None else []
-    newest = _newest_beat(session, heartbeat, server.started_at)
+    try:
+        with session.attempt():
+            newest = _newest_beat(session, heartbeat, server.started_at)
+    except NotThere:
+        return [f"{where}: it has no column {heartbeat.column}"]
     if newest is not None and newest > expected.point:
         return [f"{where}: newest {newest} is later than the point"]
     if expected.beats.known:
         wanted = expected.beats.last
-        if wanted is None or (newest is not None and newest >= wanted):
-            return []  # as the present had it; where none had beaten before the point, none is missed
-        return [f"{where}: expected the beat of {wanted}, got {newest}"]
+        # as the present had it; where none had beaten before the point, none is missed
+        as_it_was = wanted is None or (newest is not None and newest >= wanted)
+        return [] if as_it_was else [f"{where}: expected the beat of {wanted}, got {newest}"]
     oldest = expected.point - timedelta(seconds=2 * heartbeat.interval_seconds)
     if newest is None or newest <= oldest:
         return [f"{where}: expected a beat between {oldest} and {expected.point}, newest is {newest}"]

@@ -79,7 +79,7 @@ class Dump:
     @cached_property
     def proven(self) -> dict[str, Proof]:
         """Return the newest proof of each backup."""
-        return proofs(self.home)
+        return proofs(self.home, self.own)
 
     def exists(self) -> str:
         """Return the newest backups by id."""

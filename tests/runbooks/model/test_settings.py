@@ -82,7 +82,16 @@ def test_says_what_type_was_expected(root: Path, tmp_path: Path) -> None:
     ("where", "value", "said"),
     [
         ("contacts.time_zone", "Europe/Pariss", "IANA database (Europe/Paris), got 'Europe/Pariss'"),
-        ("database.operator_cidrs", ["192.0.2.1/99"], "'192.0.2.1/99' does not appear to be an IPv4 or IPv6"),
+        (
+            "database.operator_cidrs",
+            ["192.0.2.1/99"],
+            "expected operator_cidrs to be networks such as 192.0.2.10/32, got",
+        ),
+        ("database.operator_cidrs", [], "Expected `array` of length >= 1"),
+        ("backups.store", "", "Expected `str` of length >= 1"),
+        ("backups.proof_days", 1e308, "Expected `float` <= 3653.0"),
+        ("database.checks", [{"name": "x", "sql": ""}], "Expected `str` of length >= 1"),
+        ("endpoints.supabase", "http://[bad", "Expected `str` matching regex"),
         ("database.schema", "a\0b", "ems-ops:database.schema holds a character of code 0"),
         ("api.build", [], "Expected `array` of length >= 1"),
     ],

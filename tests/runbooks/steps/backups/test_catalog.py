@@ -13,7 +13,7 @@ from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Sight
 from runbooks.model.errors import Refused
 from runbooks.steps.backups.catalog import MANIFEST, Catalog, Manifest, Role, StoredFile
-from runbooks.steps.backups.proofs import Proof, proven_last, record
+from runbooks.steps.backups.proofs import Proof, proofs, proven_last, record
 from runbooks.steps.database.server import Server
 
 if TYPE_CHECKING:
@@ -75,11 +75,22 @@ def test_what_others_keep_beside_backups_is_never_ours(tmp_path: Path, name: str
     assert (catalog.ids(), catalog.leftovers()) == ([ID], [])
 
 
-def test_a_proof_of_a_backup_that_is_gone_protects_none(tmp_path: Path) -> None:
-    """The newest proof of those that are still there counts: that one must stay."""
-    home = Folder(tmp_path)
+def test_a_proof_is_of_the_backup_that_was_there_then(tmp_path: Path) -> None:
+    """Of backups that are gone it protects none; of one whose manifest is another now, it says that it is not good."""
+    home, store = Folder(tmp_path / "ops"), tmp_path / "dumps"
+    catalog = written(store, GOOD)
+    catalog = written(store, msgspec.structs.replace(GOOD, id=OTHER), into=OTHER)
+    assert len(catalog.all()) == len(catalog.digests)
     for backup, at in ((ID, AT), (OTHER, AT + timedelta(days=1))):
-        proof = Proof(backup=backup, at=at, run="r", good=True, major=18, seconds=1.0, tables=1, rows=1)
+        proof = Proof(backup=backup, at=at, run="r", good=True, major=18, seconds=1.0, tables=1, rows=1,
+                      manifest=catalog.digests[backup])  # fmt: skip
         record(home, backup, lambda _sight, proof=proof: proof, name="record").act(Sight(run="r"))  # type: ignore[misc] # of this round
-    newest, left = proven_last(home, [ID, OTHER]), proven_last(home, [ID])
-    assert [one and one.backup for one in (newest, left, proven_last(home, []))] == [OTHER, ID, None]
+    assert (last := proven_last(home, catalog)) is not None
+    assert last.backup == OTHER
+
+    (store / OTHER / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(GOOD, id=OTHER, database="x")))
+    assert proofs(home, catalog)[OTHER].faults == ("its manifest was altered since its proof of 2026-11-21 03:00 UTC",)
+    assert (last := proven_last(home, catalog)) is not None
+    assert last.backup == ID
+    (store / ID / MANIFEST).unlink()
+    assert proven_last(home, catalog) is None

@@ -77,3 +77,9 @@ def test_another_key_is_refused_with_whose_it_is() -> None:
         opened(seal.envelope, None)
     with pytest.raises(Refused, match="EMS_BACKUP_KEY: expected an X25519 key, 32 bytes in base64"):
         opened(seal.envelope, "abc")
+
+
+def test_a_public_key_that_is_nobodys_is_refused() -> None:
+    """Every private key shares the same secret with it: whoever knows that could read the backup."""
+    with pytest.raises(Refused, match="expected the X25519 public key of whoever may read backups"):
+        seal_for("A" * 43 + "=")

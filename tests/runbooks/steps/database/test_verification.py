@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
 import pytest
 
-from infra.stack import Check, Heartbeat
+from infra.shapes import Hazards, Outgoing
+from infra.stack import Check, Heartbeat, Stack
 from runbooks.clients.postgres_programs import Programs
+from runbooks.commands.frame import ROOT
 from runbooks.engine.step import Sight, Yes
 from runbooks.model.errors import NotSo, Refused
+from runbooks.model.settings import load
+from runbooks.steps.backups.proving import check_faults
 from runbooks.steps.database.copies import DUMP, LATER, OWN, copy_present, keep_later_writes, read_manifest, way_back
 from runbooks.steps.database.present import Present, check_own_address, losses, owed, read_present
 from runbooks.steps.database.proof.definitions import note_definitions
 from runbooks.steps.database.server import TableRows, end_other_sessions, look_at, written_after
+from runbooks.steps.database.statements import refuse_wrong_statements
 from runbooks.steps.database.verification import Beats, Expected, last_beat, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from runbooks.clients.postgres import Postgres
     from runbooks.engine.step import Step
@@ -317,3 +322,82 @@ def test_a_copy_is_whole_or_not_there(database: Postgres, owner: psycopg.Connect
     assert f"--use-list={place / OWN}" in way_back(tmp_path, "b1")
     (place / DUMP / "toc.dat").write_bytes(b"cut")
     assert not isinstance(step.holds(Sight()), Yes)
+
+
+def test_a_heartbeat_whose_column_is_gone_in_the_present_can_be_taken_back(
+    database: Postgres, owner: psycopg.Connection, point: datetime
+) -> None:
+    """A migration renamed it: the plan can be made; afterwards its column is expected, and a beat near the point."""
+    owner.execute("alter table proof.heartbeat rename beat_at to beaten_at")
+    wanted = expected(database, point)
+    assert wanted.beats == Beats(known=False)
+    with pytest.raises(NotSo, match=r"heartbeat proof\.heartbeat: it has no column beat_at"):
+        proof(database, wanted).act(Sight())
+    owner.execute("alter table proof.heartbeat rename beaten_at to beat_at")
+    with pytest.raises(NotSo, match=r"expected a beat between"):  # this server did not start after any
+        proof(database, wanted).act(Sight())
+
+
+def test_a_heartbeat_that_there_is_none_of_is_said_not_to_be_looked_at(
+    database: Postgres, owner: psycopg.Connection, point: datetime
+) -> None:
+    """Its name may be a slip in the stack file: then nothing bounds the point."""
+    owner.execute("drop table proof.heartbeat")
+    step = proof(database, expected(database, point))
+    step.act(Sight())
+    held = step.holds(Sight())
+    assert isinstance(held, Yes)
+    assert "heartbeat: there is no table proof.heartbeat" in held.evidence["not_checked"]  # type: ignore[operator] # a list
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("selec 1", r"syntax error.*SQLSTATE 42601"),
+        ("delete from proof.orders", "SQLSTATE 25006"),
+        ("select 7 from proof.orders limit 1", "got 7, no boolean"),
+        ("select true, false", "got 1 rows, 2 values"),
+        ("set local search_path = ''", "didn't produce"),
+    ],
+)
+def test_a_check_that_is_none_is_refused_before_anything_is_stopped(
+    database: Postgres, owner: psycopg.Connection, sql: str, said: str
+) -> None:
+    """By its name and what is wrong; it would fail after every restore, and is no fault of any backup."""
+    stack = with_statements(Check(name="slip", sql=sql))
+    with pytest.raises(Refused, match=said) as told:
+        refuse_wrong_statements(database, stack, file=Path("Pulumi.x.yaml"))
+    assert str(told.value).startswith("Pulumi.x.yaml: ems-ops:database.checks “slip”: expected a query for one boolean")
+    with pytest.raises(Refused, match=said):
+        check_faults(database, stack.database.checks)
+    assert owner.execute("select count(*) from proof.orders").fetchone() == (10,)
+
+
+def test_what_an_accident_may_have_done_to_a_check_is_not_refused(
+    database: Postgres, owner: psycopg.Connection
+) -> None:
+    """A table that is gone, another type, a value that cannot be read: those may be what is taken back."""
+    owner.execute("alter table proof.orders drop column note")
+    gone = (
+        "select exists (select from proof.gone)",
+        "select note = 'x' from proof.orders",
+        "select 'a'::int = 1",
+        TRUE.sql,
+    )
+    outgoing = Outgoing(name="mails", waiting="select count(*) from proof.gone", hold="call proof.hold()",
+                        held="select 0", release="update proof.orders set id = id")  # fmt: skip
+    stack = with_statements(*(Check(name="c", sql=one) for one in gone), outgoing=outgoing)
+    refuse_wrong_statements(database, stack, file=Path("Pulumi.x.yaml"))
+    slip = with_statements(outgoing=msgspec.structs.replace(outgoing, hold="update proof.orders sett id = 1"))
+    with pytest.raises(Refused, match=r"hazards\.outgoing “mails”\.hold: expected a statement, got .*42601"):
+        refuse_wrong_statements(database, slip, file=Path("Pulumi.x.yaml"))
+
+
+def with_statements(*checks: Check, outgoing: Outgoing | None = None) -> Stack:
+    """Return the twin's stack file with these checks and this outgoing."""
+    stack = load("twin", root=ROOT, environ={}).stack
+    return msgspec.structs.replace(
+        stack,
+        database=msgspec.structs.replace(stack.database, checks=checks),
+        hazards=Hazards(outgoing=(outgoing,) if outgoing else ()),
+    )
