@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_cloudflare as cloudflare
+from msgspec import json
 
 from infra.dynamic.worker_secrets import MAINTENANCE, MODULE, MODULE_TYPE, WorkerSecrets, maintenance_module
 from infra.settings import ROOT
 from infra.sources import build_module
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from infra.services.shape import Api
     from infra.settings import Settings
+    from infra.shapes import Value
 
 PIN: Final = "api"
 """The pin that keeps traffic where a rollback has put it."""
@@ -88,7 +91,7 @@ class ApiWorker(pulumi.ComponentResource):
             cloudflare.WorkerVersionBindingArgs(name=binding, type="r2_bucket", bucket_name=self._buckets[bucket])
             for binding, bucket in sorted(api.buckets.items())
         ]
-        bindings = [database, *self._declare_namespaces(), *buckets, *_texts(api.variables)]
+        bindings = [database, *self._declare_namespaces(), *buckets, *_counted(api), *_values(api.variables)]
         content, message = base64.b64encode(module).decode(), api.message(module)
         return self._declare_version(name, content, message, bindings, after=self._declare_secrets(message))
 
@@ -132,7 +135,7 @@ class ApiWorker(pulumi.ComponentResource):
     def _declare_maintenance(self, name: str) -> cloudflare.WorkerVersion:
         # Uploaded again beside each app version: only the last 100 versions can be deployed (changelog 2025-09-11).
         beside = cloudflare.WorkerVersionBindingArgs(name="BESIDE", type="plain_text", text=self.app.id)
-        return self._declare_version(name, maintenance_module(), MAINTENANCE, [beside, *_texts(self._told())])
+        return self._declare_version(name, maintenance_module(), MAINTENANCE, [beside, *_values(self._told())])
 
     def _told(self) -> dict[str, str]:
         """Return what the maintenance version must know."""
@@ -198,8 +201,21 @@ class ApiWorker(pulumi.ComponentResource):
         )
 
 
-def _texts(variables: dict[str, str]) -> list[cloudflare.WorkerVersionBindingArgs]:
-    return [
-        cloudflare.WorkerVersionBindingArgs(name=name, type="plain_text", text=text)
-        for name, text in sorted(variables.items())
-    ]
+def _values(variables: Mapping[str, Value]) -> Iterator[cloudflare.WorkerVersionBindingArgs]:
+    for name, value in sorted(variables.items()):
+        if isinstance(value, str):
+            yield cloudflare.WorkerVersionBindingArgs(name=name, type="plain_text", text=value)
+        else:  # sorted: the CLI hands on mappings by key, `twin apply` as they are written
+            text = json.encode(value, order="sorted").decode()
+            yield cloudflare.WorkerVersionBindingArgs(name=name, type="json", json=text)
+
+
+def _counted(api: Api) -> Iterator[cloudflare.WorkerVersionBindingArgs]:
+    """Yield what the Worker writes points to, and what it asks how often something was."""
+    for name, dataset in sorted(api.analytics.items()):
+        yield cloudflare.WorkerVersionBindingArgs(name=name, type="analytics_engine", dataset=dataset)
+    for name, limiter in sorted(api.limiters.items()):
+        simple = cloudflare.WorkerVersionBindingSimpleArgs(limit=limiter.limit, period=limiter.period_seconds)
+        yield cloudflare.WorkerVersionBindingArgs(
+            name=name, type="ratelimit", namespace_id=str(limiter.namespace), simple=simple
+        )

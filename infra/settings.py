@@ -17,6 +17,7 @@ import pulumi
 
 from infra.outputs import LIVE_VERSION
 from infra.pins.pinned import DATABASE, Pin, against_database_pin, against_pin, server_of
+from infra.services.unknown import explained
 from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
 
@@ -100,6 +101,7 @@ def read_stack() -> Stack:
     except msgspec.ValidationError as error:
         expected, _, path = str(error).partition(" - at ")
         key = path.strip("`").removeprefix("$.")
+        expected = explained(expected, key, Stack)
         if not key:  # two keys that do not fit; the text begins with one of them
             key, _, expected = expected.partition(": ")
         _refuse("cloudflare:baseUrl" if key == "base_url" else f"{PROJECT}:{key}", expected)

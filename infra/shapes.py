@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -28,6 +28,9 @@ BOOKS: Final = (
 Port = Annotated[int, Meta(ge=0, le=65535)]
 BindingName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 BucketName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+Value = str | bool | int | float | list[Any] | dict[str, Any]
+"""A variable of the Worker: a text, or anything else that JSON can say."""
+Dataset = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,96}$")]
 SECRET_PREFIX = "EMS_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """What stands before a Worker secret's name in the environment variable that holds its value."""
 FileName = Annotated[str, Meta(min_length=1)]
@@ -45,6 +48,17 @@ Sql = Annotated[str, Meta(min_length=1)]
 
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Refuse unknown keys and later changes: what all parts of a stack file have in common."""
+
+
+class Limiter(Frozen, frozen=True):
+    """What the Worker asks by a key of its own choice (`env.NAME.limit({key})`): so many calls in a period.
+
+    Limiters of one `namespace`, a number of the account's own, count together.
+    """
+
+    namespace: Annotated[int, Meta(gt=0)]
+    limit: Annotated[int, Meta(gt=0)]
+    period_seconds: Literal[10, 60] = 60
 
 
 class FirewallRule(Frozen, frozen=True):

@@ -7,7 +7,20 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field, json
 
-from infra.shapes import Arguments, BindingName, BucketName, FileName, Frozen, HostName, Name, Seconds, UrlPath
+from infra.shapes import (
+    Arguments,
+    BindingName,
+    BucketName,
+    Dataset,
+    FileName,
+    Frozen,
+    HostName,
+    Limiter,
+    Name,
+    Seconds,
+    UrlPath,
+    Value,
+)
 
 
 class Health(Frozen, frozen=True):
@@ -34,7 +47,8 @@ OURS: Final = ("DB", "VERSION")
 class Api(Frozen, frozen=True):
     """The Worker: `build` prints one ES module on standard output.
 
-    `kv` names the KV namespace behind each binding, `buckets` the R2 bucket, which `ems-ops:buckets` declares.
+    `variables` are texts, or what JSON can say. `kv` names the KV namespace behind each binding, `buckets` the R2
+    bucket, which `ems-ops:buckets` declares, `analytics` a dataset of Analytics Engine, `limiters` what it asks by key.
     `secrets` are names only (`infra/dynamic/worker_secrets.py`), `routes` patterns (`example.com/api/*`) beside `host`.
     Limits need a paid plan; smart placement runs it near its data.
     """
@@ -45,13 +59,15 @@ class Api(Frozen, frozen=True):
     compatibility_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     compatibility_flags: tuple[str, ...]
     crons: tuple[str, ...]
-    variables: dict[str, str]
+    variables: dict[str, Value]
     retry_after_seconds: Annotated[int, Meta(ge=0)]
     health: Health
     smoke: tuple[Smoke, ...]
     routes: tuple[Annotated[str, Meta(pattern=r"^[^\s/]+/\S*$")], ...] = ()
     kv: dict[BindingName, Name] = field(default_factory=dict)
     buckets: dict[BindingName, BucketName] = field(default_factory=dict)
+    analytics: dict[BindingName, Dataset] = field(default_factory=dict)
+    limiters: dict[BindingName, Limiter] = field(default_factory=dict)
     secrets: tuple[BindingName, ...] = ()
     cpu_milliseconds: Annotated[int, Meta(gt=0, le=300_000)] | None = None
     placement: Literal["smart"] | None = None
@@ -61,14 +77,17 @@ class Api(Frozen, frozen=True):
         bound = (sorted(self.variables.items()), sorted(self.kv.items()), sorted(self.buckets.items()))
         names = (self.compatibility_flags, *bound, sorted(self.secrets))
         limits = (self.compatibility_date, self.cpu_milliseconds, self.placement)
-        return f"app {hashlib.sha256(json.encode((module.rstrip(), names, limits))).hexdigest()[:12]}"
+        later = (self.analytics, self.limiters)  # what makes no difference while it is not used
+        whole = (module.rstrip(), names, limits, *([later] if any(later) else []))
+        return f"app {hashlib.sha256(json.encode(whole, order='sorted')).hexdigest()[:12]}"
 
     def __post_init__(self) -> None:
         """Refuse two bindings of one name: the provider would keep one of them, and not say which."""
-        names = [*OURS, *self.variables, *self.kv, *self.buckets, *self.secrets]
+        names = [*OURS, *self.variables, *self.kv, *self.buckets, *self.analytics, *self.limiters, *self.secrets]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             message = (
-                f"expected each name of a binding once in variables, kv, buckets and secrets, got {twice[0]} again"
+                "expected each name of a binding once in variables, kv, buckets, analytics, limiters and secrets, "
+                f"got {twice[0]} again"
             )
             raise ValueError(message)
 

@@ -43,7 +43,7 @@ def listed(console: Console) -> Exit:
     else:
         for scenario in SCENARIOS:
             why = f" (not applicable: {absent[scenario.name]})" if scenario.name in absent else ""
-            print(f"{scenario.name:<16}{scenario.what}{why}")  # noqa: T201 - the command's own output
+            print(f"{scenario.name:<20}{scenario.what}{why}")  # noqa: T201 - the command's own output
     return Exit.DONE
 
 

@@ -16,6 +16,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from infra.services.unknown import explained
 from infra.shapes import SECRET_PREFIX
 from infra.stack import Stack
 from runbooks.model.database_url import is_database_url, passwords_in
@@ -189,6 +190,7 @@ def _convert(fields: dict[str, Any], known: dict[str, str], file: Path) -> Stack
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         path = named(fields, where.rstrip("`"), Stack)
+        what = explained(what, path, Stack)
         field = path.split(".")[0].split("[")[0]
         if not field:  # two keys that do not fit; the text begins with one of them
             raise _refusal(file, f"{PROJECT}:{what.rstrip('.')}", "") from None

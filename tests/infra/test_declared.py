@@ -28,6 +28,8 @@ KEYS = {
 def asked(config: Config) -> Config:
     """Ask for one of each."""
     api: dict[str, Any] = {"routes": ["ems.example/v1/*"], "buckets": {"FILES": "ems-logs"}, "secrets": ["KEY", "ALSO"]}
+    api |= {"analytics": {"POINTS": "seen"}, "limiters": {"GATE": {"namespace": 7, "limit": 9, "period_seconds": 10}}}
+    api |= {"variables": {"MODE": "safe", "RULES": {"most": 3, "days": [True]}}}
     alerts = {"webhook": "https://hooks.example.com/x", "webhook_secret": True}
     return {
         **config,
@@ -49,6 +51,11 @@ def test_each_is_declared_as_asked(declare: Declare, asked: Config, monkeypatch:
     assert any(urn.endswith("::ems-api-live") for urn in route.dependencies)
     app = {each["name"]: each for each in declared.one("ems-api-app").inputs["bindings"]}
     assert app["FILES"] == {"name": "FILES", "type": "r2_bucket", "bucketName": "ems-logs"}
+    assert app["POINTS"] == {"name": "POINTS", "type": "analytics_engine", "dataset": "seen"}
+    gate = {"type": "ratelimit", "namespaceId": "7", "simple": {"limit": 9, "period": 10}}
+    assert app["GATE"] == {"name": "GATE", **gate}
+    assert app["MODE"] == {"name": "MODE", "type": "plain_text", "text": "safe"}
+    assert app["RULES"] == {"name": "RULES", "type": "json", "json": '{"days":[true],"most":3}'}
     inherited = [{"name": "KEY", "type": "inherit"}, {"name": "ALSO", "type": "inherit"}]
     for version in ("ems-api-app", "ems-api-maintenance"):
         assert [each for each in declared.one(version).inputs["bindings"] if each["type"] == "inherit"] == inherited

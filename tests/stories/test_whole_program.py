@@ -23,7 +23,10 @@ CODE = """export default {
   async fetch(request, env) {
     await env.FILES.put("seen", "TEXT");
     await env.FLAGS.put("seen", "TEXT");
-    const told = {path: new URL(request.url).pathname, key: env.API_KEY, mode: env.MODE};
+    env.POINTS.writeDataPoint({indexes: ["seen"], blobs: ["TEXT"], doubles: [1]});
+    const {success} = await env.GATE.limit({key: new URL(request.url).pathname});
+    const rules = {...env.RULES, open: success};
+    const told = {path: new URL(request.url).pathname, key: env.API_KEY, mode: env.MODE, rules};
     const file = await (await env.FILES.get("seen")).text();
     return Response.json({...told, file, flag: await env.FLAGS.get("seen")});
   },
@@ -51,6 +54,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             "routes": ["shop.test/api/*"],
             "kv": {"FLAGS": "shop-flags"},
             "buckets": {"FILES": "shop-files"},
+            "variables": {"MODE": "safe", "RULES": {"most": 3, "days": ["mon", "tue"]}},
+            "analytics": {"POINTS": "shop_points"},
+            "limiters": {"GATE": {"namespace": 1001, "limit": 2}},
             "secrets": ["API_KEY"],
             "crons": [],
             "placement": "smart",
@@ -89,8 +95,11 @@ def invoke(shop: Shop, *words: str) -> subprocess.CompletedProcess[str]:
 def test_everything_is_deployed_once(shop: Shop) -> None:
     """The Worker serves host and route with its bindings; a second apply sends nothing; no state holds a secret."""
     assert set(shop.apply(**SECRETS)["actions"].values()) == {"create"}
-    told = {"key": SECRETS["EMS_SECRET_API_KEY"], "mode": "safe", "file": "one", "flag": "one"}
+    told: dict[str, Any] = {"key": SECRETS["EMS_SECRET_API_KEY"], "mode": "safe", "file": "one", "flag": "one"}
+    told["rules"] = {"most": 3, "days": ["mon", "tue"], "open": True}
     assert shop.get("api.shop.test").json() == {**told, "path": "/"}
+    opened = [shop.get("api.shop.test", "/door").json()["rules"]["open"] for _ in range(3)]
+    assert opened == [True, True, False]
     assert shop.get("shop.test", "/api/x").json() == {**told, "path": "/api/x"}
     before = changing(shop)
     assert shop.apply(**SECRETS)["changes"] == 0
@@ -193,7 +202,10 @@ def test_data_is_not_removed_by_a_stack_file(shop: Shop) -> None:
             {"buckets": {"FILES": "none"}},
             "ems-ops:api.buckets.FILES: expected one of ems-ops:buckets (shop-files, shop-",
         ),
-        ({"secrets": ["MODE"]}, "expected each name of a binding once in variables, kv, buckets and secrets, got MODE"),
+        (
+            {"secrets": ["MODE"]},
+            "expected each name of a binding once in variables, kv, buckets, analytics, limiters and secrets, got MODE",
+        ),
     ],
 )
 def test_bindings_must_fit(shop: Shop, tmp_path: Path, values: dict[str, Any], expected: str) -> None:

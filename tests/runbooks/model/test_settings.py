@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from ruamel.yaml import YAML
 
+from infra.shapes import Limiter
 from runbooks.model.errors import Exit, Refused
 from runbooks.model.settings import is_local, load, read_stack
 
@@ -129,6 +131,41 @@ def test_refuses_an_unknown_key_inside_a_value(root: Path, tmp_path: Path) -> No
     objectives = {"rto_seconds": 1, "rpo_seconds": 1, "rtto": 2}
     file = stack_file(root, tmp_path, {"ems-ops:objectives": objectives})
     assert "ems-ops:objectives is not right: Object contains unknown field `rtto`" in refusal(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("vars", "it is variables here"),
+        ("bukets", "did you mean buckets?"),
+        ("d1_databases", "it keeps data of its own, which no backup here holds and no restore takes back"),
+        ("queues", "messages outlive a restore, and the twin has none, so that no drill would prove what"),
+        ("services", "a stack has one Worker, and so has a drill's twin"),
+        ("ai", "the twin cannot run it, so that no drill would prove a release that needs it"),
+        ("zzz", "there is none"),
+    ],
+)
+def test_what_a_worker_cannot_have_is_told(root: Path, tmp_path: Path, key: str, why: str) -> None:
+    """A key of wrangler's, or a typo: what it is called here or why there is none, and what there is."""
+    api = YAML(typ="safe", pure=True).load((root / "Pulumi.twin.yaml").read_text("utf-8"))["config"]["ems-ops:api"]
+    said = refusal(stack_file(root, tmp_path, {"ems-ops:api": {**api, key: {}}}))
+    assert f"ems-ops:api is not right: Object contains unknown field `{key}` ({why}" in said
+    assert "; expected one of name, host, build, " in said
+
+
+def test_what_makes_a_version_another_is_in_its_name(root: Path) -> None:
+    """A dataset, a limiter, the order of nothing: the name changes with what the Worker is bound to, and only then."""
+    api = read_stack(root / "Pulumi.twin.yaml").api
+    changed: list[dict[str, Any]] = [
+        {"analytics": {"POINTS": "seen"}},
+        {"limiters": {"GATE": Limiter(namespace=1, limit=2)}},
+        {"limiters": {"GATE": Limiter(namespace=1, limit=3)}},
+        {"variables": {"A": {"x": 1, "y": 2}}},
+    ]
+    names = [msgspec.structs.replace(api, **values).message(b"code") for values in changed]
+    assert len({api.message(b"code"), *names}) == len(names) + 1
+    turned = msgspec.structs.replace(api, variables={"A": {"y": 2, "x": 1}})
+    assert turned.message(b"code") == names[-1]  # the CLI hands on mappings by key
 
 
 @pytest.mark.parametrize("traffic", [[], [10], [50, 10, 100], [10, 10, 100], [100, 10]])

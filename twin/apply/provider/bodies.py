@@ -5,6 +5,7 @@ Source of every default: requests recorded from the provider (upstream generatio
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from twin.apply.provider.naming import to_wire
@@ -94,9 +95,13 @@ def worker(inputs: Body) -> Body:
 
 
 def version(inputs: Body) -> Body:
-    """Return a Worker version: bindings in the order of their names, and the usage model."""
+    """Return a Worker version: bindings in the order of their names, JSON as what it says, and the usage model.
+
+    That JSON goes out raw: the provider's #6725 of 2026-02, before which it was a text.
+    """
     body = plain(inputs)
     bindings = sorted(body.get("bindings") or [], key=lambda binding: str(binding["name"]))
+    bindings = [{**one, "json": json.loads(one["json"])} if "json" in one else one for one in bindings]
     return {"usage_model": "standard", **body, "bindings": bindings}
 
 
