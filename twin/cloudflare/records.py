@@ -27,8 +27,12 @@ IDENTICAL = 81058
 
 
 def absolute(name: str, zone: Json) -> str:
-    """Return a record's full name; `@` and short names get the zone's."""
+    """Return a record's full name in Punycode; `@` and short names get the zone's."""
     plain = name.rstrip(".").lower()
+    try:
+        plain = plain if plain.isascii() else plain.encode("idna").decode()
+    except UnicodeError:
+        raise ApiError(400, 9000, "DNS name is invalid.") from None
     if plain in {"", "@"}:
         return str(zone["name"])
     if plain == zone["name"] or plain.endswith("." + zone["name"]):
@@ -64,12 +68,12 @@ def build(zone: Json, sent: Json, old: Json | None) -> Json:
     record: Json = {"id": object_id(), "created_on": now(), **fresh, **base, **fields, "type": kind}
     record["name"] = absolute(str(record["name"]), zone)
     if kind in ORDER:
-        check_data(kind, record.get("data"))
+        record["data"] = check_data(kind, record.get("data"))
         record |= {"priority": record["data"]["priority"]} if kind == "SRV" else {}
     if record.get("data") and (kind in ORDER or not sent.get("content")):
         record["content"] = content_of(kind, record["data"])
     record["content"] = str(record.get("content") or "")
-    if kind in {"CNAME", "MX", "NS"}:
+    if kind in {"CNAME", "MX", "NS", "PTR"}:
         record["content"] = record["content"].rstrip(".").lower()
     if record["proxied"]:
         record["ttl"] = AUTOMATIC  # whatever was sent: that of a proxied record cannot be edited

@@ -33,7 +33,7 @@ def show(store: Store, zone: Json) -> Json:
         "account": {"id": store.account, "name": "twin"},
         "owner": {"id": store.data["user"], "type": "user", "email": "operator@example.com"},
         "meta": {"step": 0, "custom_certificate_quota": 0, "page_rule_quota": 3, "phishing_detected": False},
-        "plan": {"id": "free", "name": "Free Website", "price": 0, "currency": "USD", "is_subscribed": False},
+        "plan": PLAN,
     }
 
 
@@ -106,6 +106,19 @@ async def post_purge(request: web.Request) -> web.Response:
     return ok({"id": zone["id"]})
 
 
+PLAN = {
+    "id": "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
+    "name": "Free Website",
+    "legacy_id": "free",
+    "price": 0,
+    "currency": "USD",
+    "frequency": "",
+    "is_subscribed": False,
+    "can_subscribe": False,
+    "legacy_discount": False,
+    "externally_managed": False,
+}
+"""What every zone is on: clients tell by `legacy_id` which features there are."""
 NAME = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 PURGED = ("files", "tags", "hosts", "prefixes")
 MOST_PURGED = 100  # of one call, below Enterprise

@@ -118,6 +118,13 @@ def test_lists_are_filtered_and_paged(plane: Plane) -> None:
     assert plane.http.get(path, params={"page": 4, "per_page": 2}).json()["result"] == []
 
 
+def test_names_are_shown_in_punycode(plane: Plane) -> None:
+    """Whatever is sent, as name servers and certificates have it; what cannot be a label is refused."""
+    assert add(plane, name="bücher")["name"] == "xn--bcher-kva.example.com"
+    refused = plane.http.post(f"zones/{plane.zone}/dns_records", json=record(name="ü" * 64))
+    assert refused.json()["errors"][0]["code"] == 9000
+
+
 def test_a_proxied_record_has_no_ttl_of_its_own(plane: Plane) -> None:
     """Whatever is sent, it is automatic; an address of a private network cannot be proxied at all."""
     assert add(plane, name="p", proxied=True)["ttl"] == 1
