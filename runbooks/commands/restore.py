@@ -58,8 +58,9 @@ def restore(
     Copies the present, stops the application (users get 503), recovers the whole database in place, verifies it
     inside, and restarts the application. From an own backup (dump) the database is loaded and verified beside the
     present one and then takes its place; of a server of our own (archive) a copy is, while it goes on serving. The
-    former one stays until `invoke restore.finish`. Changes: everything written after the point is lost; the plan names
-    what is seen of it. A failed proof says what to do. Costs: minutes without service.
+    former one stays until `invoke restore.finish`; where it cannot be renamed the API moves to the new one, which is
+    then pinned in the stack file. Changes: everything written after the point is lost; the plan names what is seen of
+    it. A failed proof says what to do. Costs: minutes without service.
     """
     flags = Flags(stack, json=json, dry_run=dry_run, yes=yes, reason=reason, take_over=take_over)
     way = {"strategy": strategy, "version": version}

@@ -165,7 +165,11 @@ def _asked(asked: str, ways: Sequence[Strategy], *, retry: str) -> tuple[Strateg
         why = " (database.archive is not declared)" if asked == "archive" else ""
         message = f"--strategy={asked}: not available for this project yet{why}. What exists: {_exists(ways)}."
         raise Refused(message, next_command=f"{retry} --strategy={ways[0].name}")
-    reached, why = way.reach()
+    try:
+        reached, why = way.reach()
+    except Refused as error:
+        error.next_command = error.next_command or f"{retry} --dry-run"  # whether another way can, is seen by that
+        raise
     return way, reached, f"as asked; {why}"
 
 
