@@ -33,9 +33,12 @@ JOBS: Final = 2  # tables that are copied at the same time: more would be felt b
 LOADERS: Final = 4  # tables and indexes that are loaded at the same time: nobody else is served meanwhile
 LATER: Final = re.compile(
     "could not connect|connection to server|server closed the connection|Connection refused"
-    "|could not obtain lock|due to lock timeout"
+    "|could not obtain lock|due to (lock|statement) timeout"
 )
 """What a program says where the same may go well in a moment: the server does not answer, a table is being changed."""
+TAKEN: Final = "could not obtain lock"
+"""What a dump by several says where somebody waits to change a table that its first session has locked. One alone goes
+on: it needs no second lock."""
 LOCK_WITHIN: Final = 30  # seconds that a dump waits for somebody who changes a table
 
 
@@ -101,7 +104,6 @@ class Programs:
         arguments = [
             f"--encoding={encoding}",
             "--format=directory",
-            f"--jobs={JOBS}",
             "--compress=gzip:1",
             f"--lock-wait-timeout={LOCK_WITHIN}s",
             "--no-password",
@@ -114,7 +116,13 @@ class Programs:
             sizes = [file.stat().st_size for file in into.glob("*.dat*")] if into.is_dir() else []
             report(len(sizes), sum(sizes))
 
-        self._run("pg_dump", arguments, what="copying the database", watch=watch)
+        try:
+            self._run("pg_dump", [*arguments, f"--jobs={JOBS}"], what="copying the database", watch=watch)
+        except Unreachable as error:
+            if TAKEN not in str(error):
+                raise
+            shutil.rmtree(into)
+            self._run("pg_dump", arguments, what="copying the database", watch=watch)
 
     def restore(
         self,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.clients.postgres_programs import LOCK_WITHIN, own_version
+from runbooks.clients.postgres import sql
+from runbooks.clients.postgres_programs import own_version
 from runbooks.clients.stores.files import PIECE
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import ActError, Unreachable
@@ -19,6 +20,7 @@ from runbooks.model.version import code_version
 from runbooks.steps.backups.catalog import CONTENTS, DUMP, MANIFEST, Manifest, StoredFile
 from runbooks.steps.backups.sealing import Seal, seal_for
 from runbooks.steps.backups.source import extensions, roles
+from runbooks.steps.database.proof.contents import REWRITTEN
 from runbooks.steps.database.proof.manifest import Form, Kind
 from runbooks.steps.database.proof.reading import held, read_manifest
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from runbooks.clients.postgres import Session
     from runbooks.clients.postgres_programs import Programs
     from runbooks.steps.backups.catalog import Extension, Role
     from runbooks.steps.database.proof import manifest as proof
@@ -35,7 +38,6 @@ DRAFT: Final = "draft-"
 """How the folder of a backup is named until it is stored: what lists backups passes it by."""
 STATEMENT: Final = 4 * 3600.0
 """Seconds that one look at a table may take: it reads all of it."""
-LOCKED: Final = "55P03"  # PostgreSQL's "lock not available"
 AT_ONCE: Final = 2  # files that are described at the same time
 PLAIN: Final = "plain"
 
@@ -48,6 +50,25 @@ class Found:
     contents: proof.Manifest
     roles: tuple[Role, ...]
     extensions: tuple[Extension, ...]
+
+
+@dataclass
+class Looked:
+    """Whether a snapshot shows all that was in its tables when they were locked. `session` sees that snapshot."""
+
+    session: Session
+    without: tuple[str, ...]
+    done: bool = False
+
+    def once(self) -> None:
+        """Raise Unreachable where a table was emptied or rewritten in between: the dump would miss its rows."""
+        if self.done:
+            return
+        self.done = True
+        found = [sql.Identifier(*name).as_string(None) for name in self.session.rows(REWRITTEN)]
+        if gone := sorted(set(found) - set(self.without)):
+            message = f"{', '.join(gone)}: emptied or rewritten right when the backup began, it would miss rows of it"
+            raise Unreachable(message)
 
 
 @dataclass(frozen=True)
@@ -98,21 +119,20 @@ class Dump:
         """Dump and describe what one snapshot shows, both at once: the dump compresses, the server hashes."""
         database = replace(self.programs.database, statement_seconds=STATEMENT)
         form = Form.HASH if self.major == int(own_version().partition(".")[0]) else Form.TEXT
-        with held(database, lock_within=LOCK_WITHIN) as snapshot, ThreadPoolExecutor(1) as pool:
+        with held(database) as snapshot, ThreadPoolExecutor(1) as pool:
             reading = pool.submit(read_manifest, database, snapshot=snapshot, form=form)
             with database.reading(snapshot=snapshot.id) as session:
                 needed, brought = roles(session), extensions(session)
-            self.programs.dump(
-                into,
-                without=self.without,
-                snapshot=snapshot.id,
-                report=lambda _files, size: sight.report(size, max(size, self.expected)),
-            )
-            contents = reading.result()
-        if held_up := [line for line in contents.unchecked if LOCKED in line]:
-            message = f"a table was being changed while the backup was made: {held_up[0]}"
-            raise Unreachable(message)
-        return Found(snapshot.at, contents, needed, brought)
+                looked = Looked(session, self.without)
+
+                def report(files: int, size: int) -> None:
+                    sight.report(size, max(size, self.expected))
+                    if files:
+                        looked.once()  # from here on until its end the dump has locked every table
+
+                self.programs.dump(into, without=self.without, snapshot=snapshot.id, report=report)
+                looked.once()
+            return Found(snapshot.at, reading.result(), needed, brought)
 
     def _described(self, folder: Path, seal: Seal | None) -> Iterator[StoredFile]:
         """Yield every file of the dump with its digest, on disk; encrypted first where there is a seal."""

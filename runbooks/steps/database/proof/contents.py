@@ -53,12 +53,26 @@ BLOBS: Final = (
 )
 
 
+REWRITTEN: Final = """
+select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   and c.relfilenode is distinct from pg_relation_filenode(c.oid)
+"""
+"""Tables whose rows are in another file now than on the snapshot: emptied, altered or packed anew meanwhile. A snapshot
+does not show what was in them. Of a table that this transaction has read, it cannot happen later."""
+STILL: Final = "select relfilenode = pg_relation_filenode(oid) from pg_class where oid = {}::regclass"
+
+
 class Piece(NamedTuple):
-    """A part of a table, in pages; `label` is the table's name, `bytes` what it will read, about."""
+    """A part of a table, in pages; `label` is the table's name, `bytes` what it will read, about.
+
+    `table` is its name in SQL where its rows must be those of the snapshot.
+    """
 
     label: str
     statement: sql.Composed | str
     bytes: int
+    table: str = ""
 
 
 class Contained(NamedTuple):
@@ -151,7 +165,7 @@ def cut(label: str, select: Callable[..., sql.Composed], *, pages: int, whole: i
         where = [sql.SQL("t.ctid >= {}::tid").format(sql.Literal(f"({first},0)"))] if first else []
         if step and first + step < pages:
             where.append(sql.SQL("t.ctid < {}::tid").format(sql.Literal(f"({first + step},0)")))
-        yield Piece(label, select(table, *where), max(whole // count, 1))
+        yield Piece(label, select(table, *where), max(whole // count, 1), label)
 
 
 def _select(number: sql.Composable, source: sql.Composable, *where: sql.Composable) -> sql.Composed:
@@ -200,7 +214,10 @@ def _one(session: Session, piece: Piece) -> Row | str:
     """Return count and sum of a piece, and what else it asks for; or why it could not be read."""
     try:
         with session.attempt():
-            return session.rows(piece.statement)[0]
+            row = session.rows(piece.statement)[0]
+        if piece.table and not session.value(sql.SQL(STILL).format(sql.Literal(piece.table))):
+            return "it was emptied or rewritten meanwhile"
+        return row  # noqa: TRY300 - the query after it may fail as well
     except CheckError as error:
         return str(error).partition(": ")[2]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from runbooks.clients.postgres import sql
-from runbooks.model.errors import CheckError, NotThere, Unreachable
+from runbooks.model.errors import CheckError
 from runbooks.steps.database.proof.access import AROUND
 from runbooks.steps.database.proof.contents import PINNED, Contained, read_contents
 from runbooks.steps.database.proof.manifest import FORMAT, Form, Kind, Manifest, SequenceValue
@@ -36,16 +36,6 @@ ONLY_DEFINITIONS: Final = Contained({}, None, ("rows of all tables: only definit
 PLACE: Final = """
 select current_database(),
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text
-"""
-
-# What pg_dump locks: nobody else's rows matter to it.
-LOCKED: Final = """
-select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-   and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
-   and not exists (select from pg_depend d
-                    where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
- order by 1
 """
 
 # The columns that a sequence fills: those that own it, and those whose default asks it.
@@ -93,32 +83,13 @@ class Objects(NamedTuple):
 
 
 @contextmanager
-def held(database: Postgres, *, lock_within: float = 0.0) -> Iterator[Snapshot]:
-    """Hold a snapshot for as long as the block runs. It keeps vacuum from cleaning up: do not hold it for days.
-
-    With `lock_within` (seconds) nobody may rewrite or empty a table meanwhile, for a snapshot does not show what was in
-    it. The locks are had first. Raises Unreachable where they cannot be had in that time.
-    """
+def held(database: Postgres) -> Iterator[Snapshot]:
+    """Hold a snapshot for as long as the block runs. It keeps vacuum from cleaning up: do not hold it for days."""
     with database.reading() as session:
-        names = [name for (name,) in session.rows(LOCKED)] if lock_within else []
-    with database.reading() as session:
-        if names:
-            _lock(session, names, lock_within)
         found, at = session.rows("select pg_export_snapshot(), clock_timestamp()")[0]
         session.rows(PINNED)
         sequences, unchecked = read_sequences(session)
         yield Snapshot(found, at, sequences, tuple(unchecked))
-
-
-def _lock(session: Session, names: list[str], seconds: float) -> None:
-    """Lock tables against being rewritten. Neither statement takes the transaction's snapshot."""
-    only = sql.SQL(", ").join(sql.SQL("only {}").format(sql.SQL(name)) for name in names)
-    try:
-        session.run(f"set local lock_timeout = '{seconds:g}s'")
-        session.run(sql.SQL("lock table {} in access share mode").format(only))
-    except (NotThere, Unreachable) as error:
-        message = f"a table is being changed (ALTER, TRUNCATE, DROP, VACUUM FULL …), nobody reads it now: {error}"
-        raise Unreachable(message) from None
 
 
 def read_manifest(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from runbooks.model.errors import Refused, Unreachable
 from runbooks.model.reconciliation import LOAD_BACKUP
+from runbooks.steps.backups.dumping import Looked
 from runbooks.steps.database.dress import GRANTS, OWN, SETTINGS, create_like, dress, locale_of
 from runbooks.steps.database.proof.reading import held, read_manifest
 from runbooks.steps.database.renaming import refuse_prepared
@@ -75,20 +75,20 @@ def test_a_prepared_transaction_is_named_before_anything_is_stopped(server: Serv
             refuse_prepared(session)
 
 
-def test_a_table_cannot_be_emptied_while_a_locked_snapshot_is_held(server: Server) -> None:
-    """Who empties one must wait, so the snapshot shows its rows; one that is being changed is waited for, and named."""
+def test_a_table_that_is_emptied_beside_a_snapshot_is_noticed(server: Server) -> None:
+    """Its rows are in no snapshot any more: it counts as not read, and a dump that had no lock yet is not taken."""
     with database(server, "create database club", "database club"):
-        server.run("create table t as select from generate_series(1, 9)", "club")
+        server.run("create table t as select generate_series(1, 9); create table u as table t", "club")
         door = server.door("club")
-        with psycopg.connect(server.url("club"), options="-c lock_timeout=50ms") as other:
-            with held(door, lock_within=5.0) as snapshot:
-                with pytest.raises(psycopg.errors.LockNotAvailable):
-                    other.execute("truncate t")
-                assert read_manifest(door, snapshot=snapshot).tables["public.t"].rows == 9
-            other.rollback()
-            other.execute("truncate t")
-            with pytest.raises(Unreachable, match="a table is being changed"), held(door, lock_within=0.05):
-                pass
+        with held(door) as snapshot, door.reading(snapshot=snapshot.id) as session:
+            Looked(session, ()).once()
+            server.run("truncate t", "club")
+            manifest = read_manifest(door, snapshot=snapshot)
+            assert {name: rows.rows for name, rows in manifest.tables.items()} == {"public.u": 9}
+            assert "public.t: it was emptied or rewritten meanwhile" in manifest.unchecked
+            Looked(session, ('"public"."t"',)).once()
+            with pytest.raises(Unreachable, match=r'^"public"\."t": emptied or rewritten right when the backup began'):
+                Looked(session, ()).once()
 
 
 def test_the_largest_value_of_a_sequences_column_may_be_no_number(server: Server) -> None:
