@@ -16,7 +16,7 @@ from runbooks.drills.rig.going_back import go_back, just_before
 from runbooks.drills.rig.scenario import Broken, Repaired
 from runbooks.drills.rig.site import utc_now
 from runbooks.drills.rig.tables import last_change
-from runbooks.model.errors import Refused
+from runbooks.model.errors import NotSo, Refused
 from runbooks.model.reconciliation import SPOIL
 
 if TYPE_CHECKING:
@@ -48,13 +48,16 @@ class BadMigration:
         with site.postgres.writing(SPOIL) as session:
             session.run(statement)
         look = scene.watch.until_faulty(NOTICE)
-        served = [fault for fault in look.faults if SERVER_FAULT.search(fault)] if look else []
+        unseen = UNSEEN.format(key=workload.key, table=workload.table)
+        if look is None:  # nor can the rows be compared, by a key that has another name
+            raise NotSo(unseen)
+        served = [fault for fault in look.faults if SERVER_FAULT.search(fault)]
         return Broken(
             trigger=f"a migration ran `{statement.as_string(None)}` under the live release",
             at=at,
-            noticed_at=look.ended if look else None,
-            noticed_by=(*served, *(fault for fault in look.faults if fault not in served)) if look else (),
-            problems=() if served else (UNSEEN.format(key=workload.key, table=workload.table),),
+            noticed_at=look.ended,
+            noticed_by=(*served, *(fault for fault in look.faults if fault not in served)),
+            problems=() if served else (unseen,),
         )
 
     def repair(self, scene: Scene, broken: Broken) -> Repaired:

@@ -3,6 +3,8 @@ import postgres from "postgres";
 
 const connect = (env) => postgres(env.DB.connectionString, { max: 1, fetch_types: false, connect_timeout: 3 });
 
+const newest = (sql) => sql`select number, book from lending.loans order by number desc limit 5`;
+
 async function answer(request, env, sql) {
   const { pathname } = new URL(request.url);
   if (pathname === "/alive") {
@@ -16,7 +18,7 @@ async function answer(request, env, sql) {
     const [loan] = await sql`insert into lending.loans (book) values (${book}) returning number, book`;
     return Response.json(loan, { status: 201 });
   }
-  return Response.json({ edition: env.EDITION ?? "first", loans: await sql`select * from lending.loans limit 5` });
+  return Response.json({ edition: env.EDITION ?? "first", loans: await newest(sql) });
 }
 
 export default {
