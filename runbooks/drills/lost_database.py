@@ -79,6 +79,7 @@ def name_project(stage: Stage, made: Addresses) -> Path:
     """Write a stack file that names the new project, and the credentials that its owner was given beside it."""
     yaml = YAML()
     yaml.width = 10_000
+    yaml.preserve_quotes = True
     document: dict[str, Any] = yaml.load(stage.site.settings.file.read_text("utf-8"))
     config, folder = document["config"], stage.folder / "credentials"
     config["ems-ops:endpoints"]["supabase"] = made.supabase

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit as Leave
 
-from runbooks.commands.frame.streams import lasting, lost
+from runbooks.commands.frame.streams import outlast, tell_lost
 from runbooks.engine.signals import AT_ONCE, Stop, StopNow, leave
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def play(book: str, arguments: dict[str, object], flags: Flags) -> None:
 
 def perform(flags: Flags, work: Callable[[Console], Exit]) -> None:
     """Do the work of a command and leave with its exit code; whatever goes wrong becomes one clear message."""
-    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
+    outlast()
     with Stop(_aside) as stop:
         code = _performed(flags, work, stop)
         leave()
@@ -81,13 +81,8 @@ def _performed(flags: Flags, work: Callable[[Console], Exit], stop: Stop) -> Exi
 
 
 def _printed(code: Exit, console: Console) -> Exit:
-    """Say when not all of what was printed could be; a command that did nothing else has failed then."""
-    error = lost(sys.stdout)
-    if error is None:
-        return code
-    kept = "; what was done stands in the journal: invoke runs.show" if console.acted else ""
-    print(f"standard output: {error.strerror}: not all of it was written{kept}", file=sys.stderr)  # noqa: T201 - the edge speaks
-    return code if code or console.acted else type(code)["FAILED"]
+    """Return the exit code: what could not be printed, of a command that did nothing else, is a failure."""
+    return type(code)["FAILED"] if tell_lost(sys.stdout) and not (code or console.acted) else code
 
 
 def _aside(text: str) -> None:

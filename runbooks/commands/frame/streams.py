@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -42,8 +44,20 @@ def lasting(stream: TextIO | None) -> TextIO:
     return io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", line_buffering=True)
 
 
-def lost(stream: TextIO) -> OSError | None:
-    """Return why not all that was printed is where somebody would read it, a full disk; None where it is."""
+def outlast() -> None:
+    """Let the process have the three standard streams, whichever were closed, and outlast those that end."""
+    sys.stdout, sys.stderr = lasting(sys.stdout), lasting(sys.stderr)
+    if sys.stdin is None:  # `<&-`
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
+    atexit.register(tell_lost, sys.stdout)
+
+
+def tell_lost(stream: TextIO) -> bool:
+    """Say once why not all that was printed is where somebody would read it, a full disk; tell whether it is not."""
     stream.flush()
     raw = getattr(stream.buffer, "raw", None)
-    return raw.lost if isinstance(raw, _Lasting) else None
+    if not isinstance(raw, _Lasting) or raw.lost is None:
+        return False
+    print(f"standard output: {raw.lost.strerror}: not all of it was written", file=sys.stderr, flush=True)  # noqa: T201 - the edge speaks
+    raw.lost = None
+    return True

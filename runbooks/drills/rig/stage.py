@@ -134,6 +134,7 @@ def write_stack(
     """
     yaml = YAML()
     yaml.width = 10_000  # a line stays a line
+    yaml.preserve_quotes = True
     document: dict[str, Any] = yaml.load(base.file.read_text("utf-8"))
     config = document["config"]
     config["cloudflare:baseUrl"] = addresses.cloudflare

@@ -69,6 +69,31 @@ def test_json_stands_alone_on_standard_output(root: Path) -> None:
     assert "Expected the name of a stack" in done.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110 - a device
+def test_what_a_full_disk_does_not_take_is_said(root: Path, stack_file: Path) -> None:
+    """A command that only prints has failed then, and says why in one line; invoke's own list says it too."""
+    for words, code in ((["runs", f"--stack={stack_file}", "--json"], 1), (["--list"], 0)):
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+            done = subprocess.run(
+                [sys.executable, "-m", "invoke", *words],
+                cwd=root, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        said = "standard output: No space left on device: not all of it was written\n"
+        assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "| true", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(root: Path, stack_file: Path, closed: str) -> None:
+    """Without a reader, a writer or a terminal a command does what it does, without a traceback."""
+    program = shlex.join([sys.executable, "-m", "invoke", "restore.release", "--dry-run", f"--stack={stack_file}"])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{program} {closed}"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (0 if "|" in closed else 2)
+    assert "Traceback" not in done.stderr
+    assert ("EMS_DATABASE_URL is not set" in done.stderr) is ("2>" not in closed)
+
+
 def test_commands_work_from_a_folder_below(root: Path, stack_file: Path) -> None:
     """From anywhere in the repository the stack is found, and a stack file's path is the operator's own."""
     done = types(root, "runs", f"--stack={stack_file.name}", "--json", folder=root / "runbooks" / "steps")
