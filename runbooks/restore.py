@@ -292,6 +292,6 @@ def book(
         losses=it.losses,
         shows=it.shows,
         recheck=("allowed", "erased") if arguments.without_cloudflare else ("live", "allowed", "erased", "whole"),
-        after_undo=lambda facts: it.application(facts).serving(facts.live, prefix="former "),
+        after_undo=lambda facts: it.application(facts).as_before(facts.live, maintenance=facts.maintenance),
         next_command=it.next_command,
     )

@@ -78,6 +78,11 @@ def test_a_backup_takes_the_place_of_the_present_and_gives_it_back(house: Operat
     assert "public.horses 1" in finished.document["plan"]["losses"][0]
     assert (sql(operator, ROWS), health(operator)) == (rows, 200)
 
+    sql(operator, LATE)
+    once_more = operator.consents("restore", f"--point=backup:{backup}")  # what stands there came from the same backup
+    assert (once_more.code, sql(operator, LATE_ROWS)) == (0, 0), once_more.text
+    assert operator.consents("restore.finish").code == 0
+
 
 def test_killed_while_it_loads_it_goes_on_and_nothing_is_half(house: Operator) -> None:
     """The present is untouched until the new database is whole; resumed, it is loaded anew and takes its place."""

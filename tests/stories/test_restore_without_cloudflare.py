@@ -165,7 +165,7 @@ def says_what_it_means(done: Said, live: str) -> None:
     losses, shown = ("\n".join(done.document["plan"][part]) for part in ("losses", "shows"))
     assert "not stopped: ems-api: users get its own errors, not 503" in losses
     assert "not held: scheduled work of ems-api at Cloudflare (* * * * *)" in losses
-    assert f"Stays    api {live[:8]}: its health answer says that it serves now, and it fits: migration" in shown
+    assert f"Serves   api {live[:8]}: its health answer says that it serves now, and it fits: migration" in shown
     assert "(by the ops home, not Cloudflare)" in shown
     assert "Proof    that nothing is written meanwhile: a connection from 127.0.0.2 is refused; no session" in shown
 

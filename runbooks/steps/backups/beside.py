@@ -19,7 +19,7 @@ from runbooks.steps.database.dress import create_like, dress, locale_of
 from runbooks.steps.database.proof.comparing import compare
 from runbooks.steps.database.proof.manifest import FROM_A_DUMP, Kind
 from runbooks.steps.database.proof.reading import read_manifest
-from runbooks.steps.database.renaming import BESIDE, LOADED, notes
+from runbooks.steps.database.renaming import BESIDE, FORMER, LOADED, notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,16 +99,12 @@ def have_on_this_machine(beside: Beside, *, name: str) -> Step:
 
 def load_beside(beside: Beside, *, name: str) -> Step:
     """Return the step that loads the backup into a new database; the last thing is a note on it that it is whole."""
-    note = LOADED + beside.manifest.id
-    database, current = beside.programs.database, beside.current
+    note, database = LOADED + beside.manifest.id, beside.programs.database
 
-    def holds(_sight: Sight) -> Held:
+    def holds(sight: Sight) -> Held:
         with database.named(BESIDE).reading() as session:
-            found = notes(session)
-        at = next((one for one in (beside.fresh, current) if found.get(one, "").startswith(note)), None)
-        if at:
-            return Yes({"database": at, "note": note})
-        return No({}, f"no database is noted as “{note}”")
+            at = _loaded(beside, notes(session), note, run=sight.run)
+        return Yes({"database": at, "note": note}) if at else No({}, f"no database is noted as “{note}”")
 
     def act(sight: Sight) -> Json:
         _make_empty(beside)
@@ -137,6 +133,17 @@ def load_beside(beside: Beside, *, name: str) -> Step:
         deadline=LONG,
         attempts=2,
     )
+
+
+def _loaded(beside: Beside, found: dict[str, str], note: str, *, run: str) -> str | None:
+    """Return the database that says that it was loaded, None where none does.
+
+    The present one counts only once this very run has put it there: an earlier restore may have come from the same
+    backup, and what was written since is in it.
+    """
+    switched = any(said.startswith(f"{FORMER}{run} when ") for said in found.values())
+    places = (beside.fresh, beside.current) if switched else (beside.fresh,)
+    return next((one for one in places if found.get(one, "").startswith(note)), None)
 
 
 def find_equal(

@@ -82,6 +82,11 @@ class StoppedAtEdge:
             *self.serving(version),
         )  # fmt: skip
 
+    def as_before(self, live: str, *, maintenance: str) -> tuple[Step, ...]:
+        """Return the proof of what was before it was stopped, once everything was taken back."""
+        del maintenance
+        return self.serving(live, prefix="former ")
+
     def serving(self, version: str, *, prefix: str = "") -> tuple[Step, ...]:
         """Return the proof that users are served by that version."""
         return serves(

@@ -47,13 +47,11 @@ class StoppedAtDoor(StoppedAtEdge):
     def stopped(self, *, live: str, maintenance: str, here: bool) -> tuple[Step, ...]:
         """Return how it is shut out, and the proof; `here`: the database answers."""
         del live
-        api, database = self.settings.stack.api, self.entrance.database
         steps = list(self.entrance.close(self.entry, here=here))
-        if maintenance:  # an earlier run has sent users there
-            name, path = "see it stopped", api.health.path
-            steps.append(edge_is_stopped(self.edge, api.host, path, version=maintenance, name=name))
+        if maintenance:
+            steps.append(self._stays_stopped(maintenance, "see it stopped"))
         if here:
-            steps.append(end_other_sessions(database, name="end sessions"))
+            steps.append(end_other_sessions(self.entrance.database, name="end sessions"))
         if here and not self.alone.stopped:
             steps.append(self._shut_out("see it shut out"))
         return tuple(steps)
@@ -72,7 +70,7 @@ class StoppedAtDoor(StoppedAtEdge):
         steps = serves(
             self.edge,
             api,
-            version=given(version) if self.alone.seen and version else any_version,
+            version=given(version) if version and (self.alone.seen or self.alone.stopped) else any_version,
             clock=self.clock,
             next_command=f"invoke rollback --stack {stack}",
             prefix=prefix,
@@ -80,12 +78,19 @@ class StoppedAtDoor(StoppedAtEdge):
         first = steps[0].name
         return tuple(IfAnybodyAnswers(self.edge, api, first, step).step() for step in steps)
 
+    def as_before(self, live: str, *, maintenance: str) -> tuple[Step, ...]:
+        """Return the proof of what was before; that is the stop of an earlier run where there was one."""
+        if maintenance:
+            return (self._stays_stopped(maintenance, "former stop"),)
+        return super().as_before(live, maintenance=maintenance)
+
     def losses(self) -> tuple[str, ...]:
         """Say what is not stopped and not held, and what is not known."""
-        api = self.settings.stack.api
+        api, not_listed = self.settings.stack.api, NOT_LISTED.format(self.settings.stack.api.name)
+        if self.alone.stopped:
+            return (not_listed,)
         crons = (NOT_HELD.format(api.name, ", ".join(api.crons)),) if api.crons else ()
-        stopped = () if self.alone.stopped else (NOT_STOPPED.format(api.name),)
-        return (*stopped, *crons, NOT_LISTED.format(api.name))
+        return (NOT_STOPPED.format(api.name), *crons, not_listed)
 
     def shows(self) -> tuple[str, ...]:
         """Say by what it is proven that nothing is written meanwhile, and what is taken to be so."""
@@ -128,6 +133,11 @@ class StoppedAtDoor(StoppedAtEdge):
             "second address outside operator_cidrs and name it as ems-ops:database.outsider."
         )
         raise Refused(message, next_command=f"edit {settings.file}")
+
+    def _stays_stopped(self, maintenance: str, name: str) -> Step:
+        """Return the step that sees the maintenance version answer, to which an earlier run has sent users."""
+        api = self.settings.stack.api
+        return edge_is_stopped(self.edge, api.host, api.health.path, version=maintenance, name=name)
 
     def _shut_out(self, name: str) -> Step:
         """Return the step that proves it: by the provider, an outsider, the application itself, and its sessions."""

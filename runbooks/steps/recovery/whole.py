@@ -63,8 +63,8 @@ class Whole(msgspec.Struct, frozen=True):
             f"secrets {'not known' if self.remembered else self._secrets()}",
         ]
         if self.remembered:
-            stays = f"Stays    api {self.restart[:SHORT] or 'as it is'}: {self.why}"
-            return (f"Then     {', '.join(then)} (by {self.remembered})", stays)
+            serves = f"Serves   api {self.restart[:SHORT] or 'as it is'}: {self.why}"
+            return (f"Then     {', '.join(then)} (by {self.remembered})", serves)
         lines = [f"Then     {', '.join(then)}", f"Restart  api on {self.restart[:SHORT]}: {self.why}"]
         if self.secrets_since:
             lines.append(
