@@ -98,8 +98,10 @@ def test_everything_is_deployed_once(shop: Shop) -> None:
     told: dict[str, Any] = {"key": SECRETS["EMS_SECRET_API_KEY"], "mode": "safe", "file": "one", "flag": "one"}
     told["rules"] = {"most": 3, "days": ["mon", "tue"], "open": True}
     assert shop.get("api.shop.test").json() == {**told, "path": "/"}
-    opened = [shop.get("api.shop.test", "/door").json()["rules"]["open"] for _ in range(3)]
-    assert opened == [True, True, False]
+    opened = [
+        shop.get("api.shop.test", "/door").json()["rules"]["open"] for _ in range(5)
+    ]  # of 2, in 2 minutes at most
+    assert (opened[0], all(opened)) == (True, False)
     assert shop.get("shop.test", "/api/x").json() == {**told, "path": "/api/x"}
     before = changing(shop)
     assert shop.apply(**SECRETS)["changes"] == 0
