@@ -114,7 +114,8 @@ class Database(Frozen, frozen=True):
     """The Supabase project. `schema` is a file, `seed` prints SQL on standard output (nothing: no data).
 
     `outsider` is an address of the operators' machine outside `operator_cidrs`: nobody gets in from it during a stop.
-    `verify_seconds` bounds how long a restored database is looked at. With `archive` it is a server of our own.
+    `verify_seconds` bounds how long a restored database is looked at. Without `heartbeat` none is looked for. With
+    `archive` it is a server of our own.
     """
 
     project: Annotated[str, Meta(pattern=r"^[a-z]{20}$")]
@@ -122,8 +123,8 @@ class Database(Frozen, frozen=True):
     schema: FileName
     seed: tuple[str, ...]
     operator_cidrs: Annotated[tuple[str, ...], Meta(min_length=1)]
-    heartbeat: Heartbeat
     checks: tuple[Check, ...]
+    heartbeat: Heartbeat | None = None
     outsider: Address | None = None
     waits: Waits = Waits()
     verify_seconds: Seconds = 900.0

@@ -60,8 +60,9 @@ def fill(console: Console) -> None:
     """Load schema and seed into a twin's database that has not got the product's tables yet."""
     settings = console.settings
     database = settings.stack.database
+    table = database.heartbeat.table if database.heartbeat else settings.stack.drill.workload.table
     with console.postgres.reading() as session:
-        if session.value("select to_regclass(%s) is not null", (database.heartbeat.table,)):
+        if session.value("select to_regclass(%s) is not null", (table,)):
             return
     _tell(console, "Loading schema and data")
     programs = Programs(console.postgres, settings.root, console.environ)

@@ -75,7 +75,7 @@ def known_before(former: Left | None, point: datetime) -> Known | None:
 
 
 def read_present(
-    database: Postgres, point: datetime, heartbeat: Heartbeat, *, seconds: float | None = None
+    database: Postgres, point: datetime, heartbeat: Heartbeat | None, *, seconds: float | None = None
 ) -> Present | None:
     """Return the database as it is; None when it does not answer.
 

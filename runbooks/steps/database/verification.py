@@ -53,9 +53,9 @@ class Expected:
     beats: Beats
 
 
-def last_beat(session: Session, heartbeat: Heartbeat, point: datetime) -> Beats:
+def last_beat(session: Session, heartbeat: Heartbeat | None, point: datetime) -> Beats:
     """Return the last heartbeat that the present knows of at or before the point."""
-    if session.value("select to_regclass(%s)::text", (heartbeat.table,)) is None:
+    if heartbeat is None or session.value("select to_regclass(%s)::text", (heartbeat.table,)) is None:
         return Beats(known=True)
     try:
         return Beats(known=True, last=_newest_beat(session, heartbeat, point))
@@ -67,7 +67,7 @@ def verify(
     database: Postgres,
     expected: Expected,
     *,
-    heartbeat: Heartbeat,
+    heartbeat: Heartbeat | None,
     checks: tuple[Check, ...],
     noted: Path | None,
     seconds: float,
@@ -116,7 +116,7 @@ def _not_proven(point: datetime, faults: list[str], stays: str, next_command: st
 def _look(
     database: Postgres,
     expected: Expected,
-    heartbeat: Heartbeat,
+    heartbeat: Heartbeat | None,
     checks: tuple[Check, ...],
     *,
     noted: Path | None,
@@ -127,17 +127,15 @@ def _look(
     until = time.monotonic() + seconds
     with database.reading() as session:
         server = look_at(session)
-        faults = [*_beat_faults(session, expected, heartbeat, server), *_check_faults(session, checks)]
-        beats = session.value("select to_regclass(%s) is not null", (heartbeat.table,))
+        unseen, beat_faults = _beats(session, expected, heartbeat, server)
+        faults = [*beat_faults, *_check_faults(session, checks)]
     # what the platform's own services write after the recovery is later than the server's start
     half = _scaled(sight.report, 0)
     written = read_kept(database, expected.point, until=server.started_at, seconds=seconds, report=half)
     row_faults, not_compared = _row_faults(expected, written.tables, server)
     present = None if noted is None else noted_definitions(noted)
     answers = inspect(database, present, until=until, report=_scaled(sight.report, 1))
-    not_checked = [f"commit times of {table}" for table in written.unknown] + not_compared
-    if not beats:
-        not_checked.append(f"heartbeat: there is no table {heartbeat.table}")
+    not_checked = [*(f"commit times of {table}" for table in written.unknown), *not_compared, *unseen]
     if expected.server is None:
         not_checked.append("row counts and system identity: the database did not answer before")
     rows: dict[str, Json] = {table.table: table.rows for table in written.tables}
@@ -200,6 +198,17 @@ def _row_faults(expected: Expected, found: tuple[TableRows, ...], server: Server
                 text = f"{altered} rows altered or deleted after the point hide {alike.hidden} of its {PARTS} parts"
                 not_compared.append(f"content of {wanted.table}: {text}")
     return late + gone, not_compared
+
+
+def _beats(
+    session: Session, expected: Expected, heartbeat: Heartbeat | None, server: Server
+) -> tuple[list[str], list[str]]:
+    """Return why no beat could be looked at, and what is wrong with those that are there."""
+    if heartbeat is None:
+        return ["heartbeat: ems-ops:database.heartbeat is null"], []
+    there = session.value("select to_regclass(%s) is not null", (heartbeat.table,))
+    unseen = [] if there else [f"heartbeat: there is no table {heartbeat.table}"]
+    return unseen, _beat_faults(session, expected, heartbeat, server)
 
 
 def _beat_faults(session: Session, expected: Expected, heartbeat: Heartbeat, server: Server) -> list[str]:

@@ -121,9 +121,9 @@ def test_says_what_was_got_and_takes_names_as_the_world_has_them(root: Path, tmp
         "ems-ops:database"
     ]
     database["heartbeat"]["table"] = '"Ops"."Heart Beat"'
-    assert read_stack(stack_file(root, tmp_path, {"ems-ops:database": database})).database.heartbeat.table == (
-        '"Ops"."Heart Beat"'
-    )
+    heartbeat = read_stack(stack_file(root, tmp_path, {"ems-ops:database": database})).database.heartbeat
+    assert heartbeat is not None
+    assert heartbeat.table == '"Ops"."Heart Beat"'
 
 
 def test_refuses_an_unknown_key_inside_a_value(root: Path, tmp_path: Path) -> None:

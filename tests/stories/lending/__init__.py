@@ -1,1 +1,1 @@
-"""Another product than the example: an API with a database, no site and no records of its own."""
+"""Another product than the example: an API with a database; no site, no records of its own, no heartbeat."""

@@ -5,6 +5,5 @@ create table lending.loans (
   book text not null references lending.books,
   lent_at timestamptz not null default clock_timestamp()
 );
-create table lending.beats (at timestamptz primary key default clock_timestamp());
 insert into lending.books select 'A ' || n, 'Book ' || n from generate_series(1, 40) n;
 insert into lending.loans (book) select 'A ' || n from generate_series(1, 40) n;

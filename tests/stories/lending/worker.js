@@ -32,9 +32,4 @@ export default {
       ctx.waitUntil(sql.end({ timeout: 1 }));
     }
   },
-  async scheduled(_event, env, ctx) {
-    const sql = connect(env);
-    await sql`insert into lending.beats default values`;
-    ctx.waitUntil(sql.end({ timeout: 1 }));
-  },
 };

@@ -256,6 +256,7 @@ def test_losses_are_counted_by_commit_time(database: Postgres, owner: psycopg.Co
     with database.reading() as session:
         written = written_after(session, point)
         mine = [table for table in written.tables if table.table.startswith("proof.") and table.after]
+        assert last_beat(session, None, point) == Beats(known=True)
         assert last_beat(session, HEARTBEAT, point).last is not None
     assert mine == [TableRows("proof.orders", 10, 3), TableRows("proof.empty", 1, 1)]
     assert [table.kept for table in mine] == [7, 0]
