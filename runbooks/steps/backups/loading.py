@@ -33,6 +33,7 @@ NO_TRIGGERS: Final = "session_replication_role=replica"
 
 BECOME: Final = "select rolname from pg_roles where pg_has_role(oid, 'set') or rolname = current_user"
 SCHEMAS: Final = "select nspname from pg_namespace"
+OWNERS: Final = "select nspname, pg_get_userbyid(nspowner) from pg_namespace"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def load(
             left_out += make_extensions(session, manifest)
             chosen = without_strangers(sort(listed, become=_names(session, BECOME)), _names(session, SCHEMAS))
         made = _names(session, SCHEMAS)
+        left_out += give_schemas(session, [one for one in chosen.ours if one.kind == "SCHEMA" and one.name in made])
     chosen = replace(chosen, ours=tuple(one for one in chosen.ours if one.kind != "SCHEMA" or one.name not in made))
     watch = _Watch(programs, manifest.server.bytes, report)
     with private_folder() as lists:
@@ -181,6 +183,19 @@ def make_roles(session: Session, manifest: Manifest) -> list[str]:
                 session.run(grant)
             except CheckError as error:
                 failed.append(f"role {role.name} as member of {group}: {error}")
+    return failed
+
+
+def give_schemas(session: Session, there: Iterable[Entry]) -> list[str]:
+    """Give schemas that are there already (`public`, an extension's) their owners; return what could not be given."""
+    owners, failed = dict(session.rows(OWNERS)), []
+    for one in there:
+        if one.owner and owners[one.name] != one.owner:
+            to = sql.SQL("alter schema {} owner to {}").format(sql.Identifier(one.name), sql.Identifier(one.owner))
+            try:
+                session.run(to)
+            except CheckError as error:
+                failed.append(f"owner of schema {one.name}: {error}")
     return failed
 
 
