@@ -15,7 +15,7 @@ import msgspec
 
 from runbooks.engine.step import Book, Step
 from runbooks.steps.backups.dumping import Dump, dump_database
-from runbooks.steps.backups.proofs import proven_last
+from runbooks.steps.backups.proofs import proofs, proven_last
 from runbooks.steps.backups.pruning import take_away
 from runbooks.steps.backups.retention import kept
 from runbooks.steps.backups.room import Need, dump_bytes, refuse_without_room
@@ -154,7 +154,9 @@ class Prune:
         goes = [Doomed(one.id, one.bytes, f"of {one.at:%Y-%m-%d %H:%M} UTC, {one.bytes / 1e6:.1f} MB")
                 for one in there if one.id not in stays]  # fmt: skip
         before = f"{self.clock() - LEFTOVER:%Y-%m-%dT%H-%M-%S}Z"
-        left = [name for name in self.catalog.leftovers() if name < before]
+        left = [
+            name for name in self.catalog.leftovers() if name < before and name not in proofs(self.home, self.catalog)
+        ]
         goes += [Doomed(name, 0, "has no manifest: left by a backup that was killed") for name in left]
         return Pruning(tuple(goes), stays)
 

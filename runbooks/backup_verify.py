@@ -15,6 +15,7 @@ from runbooks.model.errors import Refused
 from runbooks.steps.backups.proofs import Proof, record
 from runbooks.steps.backups.proving import Proving, find_it_good, restore_and_compare
 from runbooks.steps.backups.room import MORE_ROOM, refuse_without_room, restored_here
+from runbooks.steps.backups.sealing import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,12 +58,14 @@ class Verification:
     clock: Callable[[], datetime]
 
     def gather(self) -> Facts:
-        """Find the backup. Raises Refused where there is none, or no room on this machine to restore it."""
+        """Find the backup. Raises Refused where there is none, no key for it, or no room here to restore it."""
         there = self.catalog.all()
         if not there and not self.arguments.backup:
             message = f"{self.catalog.files.where('')}: expected a backup, there is none."
             raise Refused(message, next_command="invoke backup")
         one = self.catalog.get(self.arguments.backup or there[-1].id)
+        if one.envelope is not None:
+            opened(one.envelope, self.settings.environment.get("EMS_BACKUP_KEY"))
         refuse_without_room(restored_here(self.catalog, one), next_command=MORE_ROOM)
         for_whom = one.envelope.recipient if one.envelope else None
         return Facts(one.id, one.bytes, len(one.rows), sum(one.rows.values()), for_whom)

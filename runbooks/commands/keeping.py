@@ -38,6 +38,9 @@ def listed(console: Console, *, check: bool) -> Exit:
     gaps = days_without([one.at for one in own], now=now, days=told.keep.daily)
     alarms = [*_alarms(console, own, last, now), *_not_good(own, proven), *(f"no backup of {day}" for day in gaps)]
     alarms += [f"the manifest of {name} cannot be read" for name in catalog.unreadable()]
+    alarms += [
+        f"the manifest of {name}, which was proven, is missing" for name in catalog.leftovers() if name in proven
+    ]
     if console.flags.json:
         document = {
             "where": catalog.files.where(""),

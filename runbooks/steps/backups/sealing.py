@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PIECE: Final = 1 << 20
 TAG: Final = 16  # bytes that AES-GCM adds to each piece
+PRIVATE: Final = "EMS_BACKUP_KEY"
+SET_KEY: Final = "export EMS_BACKUP_KEY=…"
 KEY: Final = 32  # bytes of a key, of each kind here
 
 
@@ -69,14 +71,14 @@ def opened(envelope: Envelope, private_key: str | None) -> Seal:
     """Return the seal of a backup. Raises Refused without its private key, naming whose it is."""
     if not private_key:
         message = f"EMS_BACKUP_KEY is not set: this backup is encrypted for {envelope.recipient}."
-        raise Refused(message, next_command="export EMS_BACKUP_KEY=…")
-    own = X25519PrivateKey.from_private_bytes(_bytes(private_key, "EMS_BACKUP_KEY"))
+        raise Refused(message, next_command=SET_KEY)
+    own = X25519PrivateKey.from_private_bytes(_bytes(private_key, PRIVATE))
     if public_of(private_key) != envelope.recipient:
         message = (
             f"EMS_BACKUP_KEY: expected the private key of {envelope.recipient}, for which this backup is encrypted, "
             f"got that of {public_of(private_key)}."
         )
-        raise Refused(message, next_command="export EMS_BACKUP_KEY=…")
+        raise Refused(message, next_command=SET_KEY)
     return Seal(_shared(own, envelope.ephemeral, "manifest"), envelope)
 
 
@@ -93,7 +95,7 @@ def _shared(own: X25519PrivateKey, public: str, where: str) -> bytes:
 
 def public_of(private_key: str) -> str:
     """Return the public key of a private one, in base64: what the stack file holds. Raises Refused."""
-    own = X25519PrivateKey.from_private_bytes(_bytes(private_key, "EMS_BACKUP_KEY"))
+    own = X25519PrivateKey.from_private_bytes(_bytes(private_key, PRIVATE))
     return _text(own.public_key().public_bytes_raw())
 
 
@@ -120,7 +122,7 @@ def _bytes(text: str, where: str) -> bytes:
         key = b""
     if len(key) != KEY:
         message = f"{where}: expected an X25519 key, {KEY} bytes in base64, got something else."
-        raise Refused(message, next_command="openssl rand -base64 32")
+        raise Refused(message, next_command=SET_KEY if where == PRIVATE else None)
     return key
 
 

@@ -223,7 +223,7 @@ class Dump:
             first = next((f"; the first is {one.id}" for one in self.own.all()), "")
             message = f"There is no own backup from before {self.point.utc}{first}. {self.exists()}."
             raise Refused(message, next_command="invoke backup.list")
-        passed_over: list[str] = []
+        passed_over = [] if self.backup else self._unreadable(since=there[-1].at)
         for manifest in reversed(there):
             fault = self._fault(manifest)
             if not fault:
@@ -235,6 +235,11 @@ class Dump:
         message = f"{'; '.join(passed_over)}. Nothing was stopped." + (f" Good: {older[-1]}." if older else "")
         command = f"invoke restore --point=backup:{older[-1]} --strategy=dump" if older else "invoke backup.list"
         raise Refused(message, next_command=f"{command} --stack {shlex.quote(self.settings.argument)}")
+
+    def _unreadable(self, *, since: datetime) -> list[str]:
+        """Return what is to be said of newer backups, not after the point, whose manifests nobody can read."""
+        first, last = (f"{at:%Y-%m-%dT%H-%M-%S}Z" for at in (since, self.point.at))
+        return [f"the manifest of backup {one} cannot be read" for one in self.own.unreadable() if first < one <= last]
 
     def _fault(self, manifest: Manifest) -> str:
         """Return why a backup must not be taken: bytes that are not as written, or a proof that failed."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from runbooks.backup import Prune
 from runbooks.clients.stores.files import FolderFiles
 from runbooks.engine.record.folder import Folder
 from runbooks.engine.step import Sight
 from runbooks.model.errors import Refused
+from runbooks.model.settings import load
 from runbooks.steps.backups.catalog import MANIFEST, Catalog, Manifest, Role, StoredFile
 from runbooks.steps.backups.proofs import Proof, proofs, proven_last, record
 from runbooks.steps.database.server import Server
@@ -94,3 +96,17 @@ def test_a_proof_is_of_the_backup_that_was_there_then(tmp_path: Path) -> None:
     assert last.backup == ID
     (store / ID / MANIFEST).unlink()
     assert proven_last(home, catalog) is None
+
+
+def test_a_proven_backup_whose_manifest_is_lost_is_not_pruned(root: Path, tmp_path: Path) -> None:
+    """It is no remnant of a backup that was killed: only what never was whole goes."""
+    home, store = Folder(tmp_path / "ops"), tmp_path / "dumps"
+    catalog = written(store, GOOD)
+    for lost in (OTHER, "2026-11-22T03-00-00Z"):
+        (store / lost / "dump").mkdir(parents=True)
+    proof = Proof(backup=OTHER, at=AT, run="r", good=True, major=18, seconds=1.0, tables=1, rows=1)
+    record(home, OTHER, lambda _sight: proof, name="record").act(Sight(run="r"))
+    settings = load("twin", root=root, environ={})
+    pruning = Prune(settings, home, catalog, lambda: AT + timedelta(days=9)).gather()
+    assert [one.backup for one in pruning.goes] == ["2026-11-22T03-00-00Z"]
+    assert list(pruning.stays) == [ID]
