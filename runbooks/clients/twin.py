@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 READY: Final = 120.0  # seconds from start to the line that says so; a cold PostgreSQL takes about three
 INSTALL: Final = 900.0  # seconds to fetch the engines over a slow line
 NOTE: Final = "twin.json"
+UNABLE: Final = 2  # the exit code by which it says in one line what cannot be done
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -143,13 +144,19 @@ def start(
 ) -> TwinProcess:
     """Start a twin on `state` and wait until it is ready; free ports unless given. Call from the main thread.
 
-    Raises ActError with the end of its error output when it ends early or isn't ready after `seconds`.
+    Raises Refused with what it says cannot be done (a port that is taken), ActError with the end of its error output
+    when it ends early otherwise or isn't ready after `seconds`.
     """
     arguments = [python, "-m", "twin", "serve", "--state", str(state)]
     arguments += ["--account", account, "--zone", zone, "--project", project]
     arguments += [*_fixed(ports), *(["--outlive-parent"] if outlives_us else [])]
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "serve.stderr").open("w+b") as stderr:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        said = (state / "serve.stderr").open("w+b")
+    except OSError as error:
+        message = f"Twin on {state}: its folder cannot be written: {error.strerror}."
+        raise Refused(message) from error
+    with said as stderr:
         program = child.start(
             arguments,
             folder=root,
@@ -168,9 +175,13 @@ def _ready(program: subprocess.Popen[bytes], state: Path, stderr: IO[bytes], sec
         ready = msgspec.json.decode(line, type=Addresses)
     except (TimeoutError, msgspec.DecodeError):
         code = child.stop(program)
+        said = child.tail(stderr)
+        if code == UNABLE and said.startswith("twin: "):
+            message = f"Twin on {state}: it was not started: {said.removeprefix('twin: ')}."
+            raise Refused(message, next_command="invoke twin.up") from None
         message = (
             f"python -m twin serve --state {state}: expected one line of JSON within {seconds:.0f} s, "
-            f"got none (exit {code}): {child.tail(stderr)}"
+            f"got none (exit {code}): {said}"
         )
         raise ActError(message, next_command="invoke twin.up") from None
     finally:

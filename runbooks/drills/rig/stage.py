@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,6 +105,7 @@ def staged(
                 twin.install(root=base.root, environment=environ)
             folder = _own_folder(base.home)
             state = folder / STATE
+            leaving.callback(_tidy, folder)
             leaving.callback(twin.discard, state)
             pool = leaving.enter_context(ThreadPoolExecutor(1))
             seed = pool.submit(_generate, base, without_secrets(environ), folder / SEED)  # while the engines start
@@ -193,6 +194,14 @@ def _own_folder(home: Path) -> Path:
         message = f"nothing was done: the ops home cannot be written: {error}"
         raise Refused(message) from error
     return folder
+
+
+def _tidy(folder: Path) -> None:
+    """Leave only what tells of the drills: of a stage on which none was run, nothing."""
+    for name in (SEED, OWNER):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _generate(base: Settings, environ: Mapping[str, str], file: Path) -> Path:
