@@ -144,8 +144,7 @@ def start(
 ) -> TwinProcess:
     """Start a twin on `state` and wait until it is ready; free ports unless given. Call from the main thread.
 
-    Raises Refused with what it says cannot be done (a port that is taken), ActError with the end of its error output
-    when it ends early otherwise or isn't ready after `seconds`.
+    Raises Refused when it says what cannot be done (a port is taken), ActError when it isn't ready after `seconds`.
     """
     arguments = [python, "-m", "twin", "serve", "--state", str(state)]
     arguments += ["--account", account, "--zone", zone, "--project", project]
@@ -175,14 +174,10 @@ def _ready(program: subprocess.Popen[bytes], state: Path, stderr: IO[bytes], sec
         ready = msgspec.json.decode(line, type=Addresses)
     except (TimeoutError, msgspec.DecodeError):
         code = child.stop(program)
-        said = child.tail(stderr)
-        if code == UNABLE and said.startswith("twin: "):
+        if (said := child.tail(stderr)).startswith("twin: ") and code == UNABLE:
             message = f"Twin on {state}: it was not started: {said.removeprefix('twin: ')}."
             raise Refused(message, next_command="invoke twin.up") from None
-        message = (
-            f"python -m twin serve --state {state}: expected one line of JSON within {seconds:.0f} s, "
-            f"got none (exit {code}): {said}"
-        )
+        message = f"Twin on {state}: expected it to be ready within {seconds:.0f} s, got exit {code}: {said}"
         raise ActError(message, next_command="invoke twin.up") from None
     finally:
         if ready is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from runbooks import backup, restore
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runbooks.drills.rig.stage import Stage
     from runbooks.engine.runner import Outcome
 
-A_SECOND: Final = 1.05
+A_SECOND: Final = timedelta(seconds=1)
 """Points and ids are whole seconds: what follows a backup must lie in a later one."""
 IN_PLACE: Final = ("move connections", "switch over")
 """The steps of the restore book after which the backup is what users get: the last of them that a plan has."""
@@ -31,8 +31,10 @@ def back_up(site: Site) -> str:
     if outcome.exit is not Exit.DONE:
         message = f"expected a backup before the fault, got: {outcome.text} (journal {outcome.journal})"
         raise NotSo(message)
-    time.sleep(A_SECOND)
-    return str(outcome.plan.facts["backup"])
+    made = str(outcome.plan.facts["backup"])
+    later = site.catalog().get(made).at.replace(microsecond=0) + A_SECOND
+    time.sleep(max(0.0, (later - utc_now()).total_seconds()))
+    return made
 
 
 def restore_from(stage: Stage, site: Site, *, strategy: str, why: str, drill: str) -> Repaired:
