@@ -39,6 +39,10 @@ class Went(Protocol):
     def expected(self) -> float:
         """Return what it was expected to take."""
 
+    @property
+    def unchecked(self) -> str:
+        """Return why it could prove nothing, "" where it could."""
+
 
 class Result(Protocol):
     """What is read of an objective."""
@@ -137,6 +141,8 @@ def _about_steps(
             why = f"the objective was missed: {result.measured}"
             yield "soon", f"Bring the {result.name} back under its objective", contacts.technical_lead, why
     for step in steps:
+        if step.unchecked:
+            yield "at once", f"Check by hand: {step.title}", contacts.on_call, f"nobody answered: {step.unchecked}"
         if step.status == "failed":
             yield "soon", f"Find out why “{step.title}” failed", contacts.technical_lead, "the step failed"
         if step.seconds > WORTH and step.expected and step.seconds > SLOW * step.expected:

@@ -33,7 +33,10 @@ QUESTIONS: Final = (
 
 @dataclass(frozen=True)
 class StepTime:
-    """How one step went. `begun` and `seconds` relative to the run's start, in seconds."""
+    """How one step went. `begun` and `seconds` relative to the run's start, in seconds.
+
+    `unchecked` says why it could prove nothing: nobody answered it.
+    """
 
     title: str
     effect: str
@@ -42,6 +45,7 @@ class StepTime:
     seconds: float
     expected: float
     link: Link
+    unchecked: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,14 @@ def step_times(entries: Sequence[Entry], planned: Sequence[dict[str, object]]) -
                 seconds=(end - first).total_seconds(),
                 expected=float(str(plan.get("expect", 0.0))),
                 link=link_to(entry),
+                unchecked=_unchecked(entry.payload.get("evidence")),
             )
     return tuple(times.values())
+
+
+def _unchecked(evidence: object) -> str:
+    told = evidence.get("not_checked") if isinstance(evidence, dict) else None
+    return told if isinstance(told, str) else ""
 
 
 def impact_of(steps: Sequence[StepTime], evidence: DrillEvidence | None, entries: Sequence[Entry]) -> tuple[Fact, ...]:

@@ -94,6 +94,7 @@ def journalled(home: Path, run: str, *, end: str = "done") -> Folder:
             journal.append(Kind.FAILED, name, {"text": TEXT, "effect": "unknown"})
         else:
             told = {"to_reconcile": "runs/x/accepted.csv", "rows": 31, "requests": 29} if name == "restore" else {}
+            told |= {"not_checked": "the edge is silent" if name == "stop" else ["amcheck"]}
             journal.append(Kind.HELD, name, {"evidence": told, "seconds": 1.5})
     journal.append(Kind.CLOSED, None, {"status": end, "exit": 0, "text": ""})
     journal.close()
@@ -226,6 +227,8 @@ def test_actions_follow_from_facts(tmp_path: Path) -> None:
     assert actions["Bring restore to its end or take it back"].because == "the run ended as failed"
     assert actions["Bring the recovery time back under its objective"].due.isoformat() == "2026-11-27"
     assert "Find out why “recover the database” failed" in actions
+    unproven = actions["Check by hand: stop <traffic> | all of it"]
+    assert (unproven.owner, unproven.because) == ("on-call@example.com", "nobody answered: the edge is silent")
 
 
 def test_weekends_are_no_working_days() -> None:
