@@ -23,7 +23,7 @@ from runbooks.steps.database.copies import NO_WAY_BACK, copying, folder_of, keep
 from runbooks.steps.database.present import Looking, known_before
 from runbooks.steps.database.replaced import refuse_replaced
 from runbooks.steps.database.restrictions import Entrance
-from runbooks.steps.database.server import answers
+from runbooks.steps.database.server import answers_us
 from runbooks.steps.database.statements import refuse_wrong_statements
 from runbooks.steps.hazards.erasures import erased_since
 from runbooks.steps.hazards.jobs import Jobs, Sees, jobs_of
@@ -107,7 +107,8 @@ class Restore:
     def ways(self) -> tuple[Strategy, ...]:
         """Return the ways back, the one that loses least first; a point that is a backup has only its own."""
         database, told = self.programs.database, self.settings.stack.database
-        it_answers, agreed = partial(answers, database), self.arguments.without_copy
+        agreed = self.arguments.without_copy
+        it_answers = partial(answers_us, database, agreed=agreed)
         dump = Dump(
             self.settings, self.home, self.told, self.programs, self.catalog, self.point, it_answers,
             self.asker.now, partial(server_free, self.supabase, told.archive, self.settings.root),

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import psycopg
 from psycopg import conninfo, sql
 
-from runbooks.model.errors import CheckError, NotThere, Refused, Unreachable
+from runbooks.model.errors import CheckError, Denied, NotThere, Refused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +42,11 @@ LATER: Final = (
     "40",  # rolled back by the server: deadlock, serialization
 )
 """Beginnings of SQLSTATEs after which the same question may be answered (PostgreSQL 18, appendix A)."""
+DENIED: Final = re.compile(
+    r"password authentication failed|no password supplied|no pg_hba.conf entry|[Tt]enant or user not found"
+    r"|not permitted to log in|(role|database|user) \".*\" does not exist|permission denied for database"
+)
+"""What a server says at the door, where the driver gives no SQLSTATE: PostgreSQL 18, and Supabase's pooler."""
 NOT_THERE: Final = ("42P01", "42703", "42883", "42704", "3F000")
 """SQLSTATEs of a table, column, function, type or schema that does not exist (PostgreSQL 18, appendix A)."""
 
@@ -254,5 +259,5 @@ def _explained(where: str) -> Iterator[None]:
         state = error.sqlstate or ""
         message = f"Database {where}: {said}" + (f" (SQLSTATE {state})" if state else "")
         if (isinstance(error, psycopg.OperationalError) and not state) or state.startswith(LATER):
-            raise Unreachable(message) from None
+            raise (Denied if not state and DENIED.search(said) else Unreachable)(message) from None
         raise (NotThere if state in NOT_THERE else CheckError)(message) from None

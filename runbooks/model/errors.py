@@ -10,6 +10,7 @@
     │   ├── NotThere       what was asked about does not exist                        exit 1
     │   ├── AwaitsSomebody a person has not answered yet                              exit 3
     │   └── Unreachable    no answer, or one that says "later"; asking again is safe
+    │       ├── Denied     a server is there and does not let us in
     │       └── Outage     of a provider that another command does without            exit 2
     └── ActError           an effect went wrong                                       exit 1
         ├── ActRefused     the provider said no: the effect did not happen
@@ -112,6 +113,10 @@ class Outage(Unreachable):
     """A provider's API does not answer, and `next_command` does without it; nothing was changed."""
 
     exit = Exit.REFUSED
+
+
+class Denied(Unreachable):
+    """A server is there and does not let us in: a wrong password, role or database, or a rule about addresses."""
 
 
 class NotThere(CheckError):

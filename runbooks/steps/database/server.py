@@ -13,7 +13,7 @@ import msgspec
 
 from runbooks.clients.postgres import OURS, sql
 from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
-from runbooks.model.errors import Unreachable
+from runbooks.model.errors import Denied, Refused, Unreachable
 from runbooks.model.reconciliation import END_SESSIONS
 
 if TYPE_CHECKING:
@@ -102,6 +102,26 @@ def answers(database: Postgres) -> bool:
     try:
         with database.reading() as session:
             return bool(session.value("select true"))
+    except Unreachable:
+        return False
+
+
+def answers_us(database: Postgres, *, agreed: bool) -> bool:
+    """Tell whether the database can be asked anything now. Raises Refused where it is there and does not let us in.
+
+    `agreed`: go on all the same, as if nobody answered.
+    """
+    try:
+        with database.reading() as session:
+            return bool(session.value("select true"))
+    except Denied as error:
+        if agreed:
+            return False
+        message = (
+            f"{error}. The server is there, so the present must be looked at first: expected an EMS_DATABASE_URL that "
+            "gets in. Nothing was begun. (--without-copy goes on as if nobody answered.)"
+        )
+        raise Refused(message, next_command="export EMS_DATABASE_URL=…") from None
     except Unreachable:
         return False
 

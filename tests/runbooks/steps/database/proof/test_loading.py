@@ -17,6 +17,7 @@ from runbooks.steps.backups.catalog import Catalog
 from runbooks.steps.backups.dumping import Dump
 from runbooks.steps.backups.source import left_out
 from runbooks.steps.backups.storing import publish, store
+from runbooks.steps.database.server import answers_us
 from tests.runbooks.steps.database.proof.test_dress import database
 
 if TYPE_CHECKING:
@@ -85,3 +86,14 @@ def test_what_nobody_else_needs_may_be_left_out(log: Postgres) -> None:
     with log.reading() as session:
         found = left_out(session, ("public.boards", "public.year*", "public.uses", "public.days"), file="")
     assert found == tuple(f'"public"."{name}"' for name in ("boards", "days", "uses", "year", "years"))
+
+
+def test_who_is_not_let_in_is_told_so(server: Server) -> None:
+    """A wrong role or database is no lost server: a restore must not go on without looking at what is there."""
+    for url in (server.url("nowhere"), server.url().replace("postgres@", "nobody@")):
+        door = Postgres(url)
+        with pytest.raises(Refused, match=r'".*" does not exist\. The server is there.*EMS_DATABASE_URL that gets in'):
+            answers_us(door, agreed=False)
+        assert not answers_us(door, agreed=True)
+    assert not answers_us(Postgres("postgresql://postgres@127.0.0.1:1/postgres"), agreed=False)
+    assert answers_us(server.door(), agreed=False)
