@@ -41,7 +41,7 @@ class DnsZone(pulumi.ComponentResource):
                 ttl=record.ttl,
                 content=record.content,
                 data=_structured(record),
-                priority=record.priority,
+                priority=_priority(record),
                 proxied=record.proxied,
                 comment=record.comment,
             )
@@ -67,6 +67,12 @@ def _told_apart(records: tuple[Record, ...]) -> Iterator[tuple[str, Record]]:
         key = f"{record.type.lower()}-{record.name}"
         seen[key] = seen.get(key, 0) + 1
         yield (key if seen[key] == 1 else f"{key}-{seen[key]}"), record
+
+
+def _priority(record: Record) -> float | None:
+    """Return what stands beside the content: of SRV too, as the API shows it there whoever sent it only in `data`."""
+    told: float | None = (record.data or {}).get("priority") if record.type == "SRV" else None
+    return told if record.priority is None else record.priority
 
 
 def _structured(record: Record) -> cloudflare.DnsRecordDataArgs | None:

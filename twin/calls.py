@@ -171,7 +171,9 @@ class Controls:
             return web.json_response({"message": f"there is {offered}"}, status=404)
         try:
             return web.json_response(await answer(await request.json() if request.body_exists else {}))
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
+            return web.json_response({"message": str(error)}, status=400)
+        except (KeyError, TypeError) as error:
             return web.json_response({"message": f"{type(error).__name__}: {error}"}, status=400)
         except (UnableError, UnrunnableError) as error:
             return web.json_response({"message": str(error)}, status=409)

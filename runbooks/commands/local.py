@@ -11,7 +11,7 @@ from runbooks.clients import twin
 from runbooks.clients.postgres_programs import Programs
 from runbooks.commands.frame.console import Console
 from runbooks.engine.runner import Consent
-from runbooks.model.errors import Exit, Refused
+from runbooks.model.errors import ActRefused, Exit, Refused
 from runbooks.model.settings import is_local
 
 if TYPE_CHECKING:
@@ -95,10 +95,13 @@ def break_down(console: Console, *, what: str, seconds: int, fault: Fault | None
     control = twin.control(found.cloudflare)
     if clear:
         control.clear_faults()
-    if what:
-        control.break_down(what, seconds=seconds)
-    if fault is not None:
-        control.fault(fault)
+    try:
+        if what:
+            control.break_down(what, seconds=seconds)
+        if fault is not None:
+            control.fault(fault)
+    except ActRefused as error:
+        raise Refused(str(error), next_command="invoke --help twin.break") from None
     if not (clear or what or fault):
         message = "Nothing to break: expected --what, --path or --clear."
         raise Refused(message, next_command="invoke --help twin.break")

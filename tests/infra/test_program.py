@@ -194,6 +194,16 @@ def test_ways_open_only_once_something_is_live(declare: Declare, config: Config)
         assert any(urn.endswith("::ems-api-live") for urn in declared.one(name).dependencies)
 
 
+def test_the_priority_of_a_service_is_said_twice(declare: Declare, config: Config) -> None:
+    """In its data and beside them, where the provider shows it as well: said once it would differ for ever."""
+    service = {"priority": 0, "weight": 2, "port": 5060, "target": "sip.ems.example"}
+    records = [{"type": "SRV", "name": "_sip._tcp.ems.example", "ttl": 60, "data": service}]
+    (declared,) = (
+        each for each in declare({**config, "ems-ops:records": records}).of("DnsRecord") if each.inputs["type"] == "SRV"
+    )
+    assert (declared.inputs["priority"], declared.inputs["data"]["priority"]) == (0, 0)
+
+
 @pytest.mark.parametrize("crons", [[], ["* * * * *", "0 3 * * 1"]])
 def test_other_stack_files_work(declare: Declare, config: Config, crons: list[str]) -> None:
     """No crons still clear what was scheduled; no records are no records; equal ones are told apart."""

@@ -134,6 +134,11 @@ def applied(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         text = text.replace("build: [python, -m, twin, bundle, examples/ems/api/src/index.js]", f"build: {BUILD}")
         text = text.replace("    buckets: {} #", "    kv: {SESSIONS: sessions}\n    buckets: {} #")
         text = text.replace("    routes: []", "    routes: [example.com/api/*]")
+        service = "data: {priority: 1, weight: 2, port: 5060, target: sip.example.com}"
+        text = text.replace(
+            "  ems-ops:records:\n",
+            f"  ems-ops:records:\n    - {{name: _s._tcp.example.com, type: SRV, ttl: 60, {service}}}\n",
+        )
         text = text.replace("    managed: false", "    managed: true").replace("    dnssec: false", "    dnssec: true")
         file = folder / "Pulumi.twin.yaml"
         file.write_text(text, "utf-8")

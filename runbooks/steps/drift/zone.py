@@ -146,6 +146,6 @@ def _plain(value: object) -> str:
 
 def _text(record: Record | there.Record) -> str:
     parts = [_content(record), f"ttl {record.ttl:g}", "proxied" if record.proxied else "not proxied"]
-    if record.priority is not None:
+    if record.priority is not None and "priority" not in (record.data or {}):  # of SRV the provider shows both
         parts.append(f"priority {record.priority:g}")
     return ", ".join([*parts, *([record.comment] if record.comment else [])])

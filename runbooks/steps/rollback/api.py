@@ -116,7 +116,7 @@ class ApiRollback:
             )
             raise Refused(message, next_command=self.asked.command("deploy"))
         message = f"--to={to}: expected one deployable release of {self.worker}, got {got}. Deployable: {known}."
-        raise Refused(message)
+        raise Refused(message, next_command=self.asked.again())
 
     def refuse_quarantined(self, version: str, releases: Releases) -> None:
         """Raise Refused for a version that was rolled back from."""

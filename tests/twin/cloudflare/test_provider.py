@@ -231,6 +231,17 @@ def test_settings_signing_and_retention_are_kept(plane: Plane) -> None:
     assert "lifecycle" not in plane.ask("GET", "r2/buckets/ems-backups")
 
 
+def test_the_settings_of_a_script_are_what_the_provider_can_read(plane: Plane) -> None:
+    """`WorkersScript` of the provider crashes without `placement`; a default that nobody set would differ for ever."""
+    plane.deploy("api", plane.version(plane.worker()))
+    shown = plane.ask("GET", "workers/scripts/api/settings")
+    assert shown["placement"] == {}
+    script = plane.ask("GET", "workers/services/api")["default_environment"]["script"]
+    assert not {"limits", "observability"} & {*shown, *script}
+    plane.ask("PATCH", "workers/scripts/api/script-settings", json={"observability": {"enabled": True}})
+    assert plane.ask("GET", "workers/scripts/api/settings")["observability"]["enabled"] is True
+
+
 def test_every_recorded_call_meets_a_handler(plane: Plane) -> None:
     """No request of the real provider is answered by 501 or 500."""
     for row in REQUESTS:

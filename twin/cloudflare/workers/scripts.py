@@ -36,7 +36,7 @@ def show(worker: Json) -> Json:
         "has_assets": bool(newest.get("assets")),
         "last_deployed_from": newest.get("source", "api"),
         "logpush": worker["logpush"],
-        "observability": worker["observability"],
+        **observed(worker),
         "usage_model": newest.get("usage_model", "standard"),
         **({"migration_tag": worker["migration_tag"]} if worker.get("migration_tag") else {}),
     }
@@ -129,8 +129,8 @@ def show_settings(worker: Json) -> Json:
         "bindings": bindings.shown(newest["bindings"]),
         "compatibility_date": newest["compatibility_date"],
         "compatibility_flags": newest["compatibility_flags"],
-        "limits": newest.get("limits", {}),
-        **({"placement": newest["placement"]} if newest.get("placement") else {}),
+        **({"limits": newest["limits"]} if newest.get("limits") else {}),
+        "placement": newest.get("placement") or {},  # never left out: the provider's `WorkersScript` would crash
         "usage_model": newest["usage_model"],
         **show_script_settings(worker),
     }
@@ -138,7 +138,13 @@ def show_settings(worker: Json) -> Json:
 
 def show_script_settings(worker: Json) -> Json:
     """Return the settings that do not belong to a version."""
-    return {key: worker[key] for key in ("logpush", "observability", "tags", "tail_consumers")}
+    return {key: worker[key] for key in ("logpush", "tags", "tail_consumers")} | observed(worker)
+
+
+def observed(worker: Json) -> Json:
+    """Return how a script is observed, nothing when nobody has said so: a default would be a difference for Pulumi."""
+    told = worker["observability"]
+    return {} if told == identities.OBSERVABILITY else {"observability": told}
 
 
 def with_versions(request: web.Request) -> Json:
