@@ -75,6 +75,8 @@ def test_an_accident_is_taken_back_and_the_restore_as_well(house: Operator, serv
     assert "pitr cannot: database.archive is declared" in planned.document["plan"]["summary"]
     assert "public.horses 1 rows" in planned.document["plan"]["losses"][0]
     assert (value(server, ROWS), kept(server)) == (0, [])
+    alone = house.consents("restore", f"--point={point}", "--without-cloudflare")
+    assert (alone.code, "a server of our own (database.archive) has none that could be set" in alone.text) == (2, True)
 
     done = house.consents("restore", f"--point={point}")
     assert (done.code, done.document["status"]) == (0, "done"), done.text
