@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from infra.shapes import FileName, Frozen, Port, TableName, UrlPath
+from infra.shapes import FileName, Frozen, HeaderName, HeaderText, Port, TableName, UrlPath
 
 
 class Workload(Frozen, frozen=True):
     """What drills keep writing: `POST path` with `body`, whose values are picked from what each SQL returns.
 
-    The answer holds the row under `key`; the row is found again in `table`. Rate in requests per second.
+    The answer holds the row under `key`; the row is found again in `table`. Rate in requests per second. `headers` go
+    with each: what lets a writer in on a drill's twin, where a secret NAME is `made-up-for-a-drill-EMS_SECRET_NAME`.
     """
 
     path: UrlPath
@@ -20,6 +21,7 @@ class Workload(Frozen, frozen=True):
     key: str
     per_second: Annotated[float, Meta(gt=0, le=200)]
     body: dict[str, str]
+    headers: dict[HeaderName, HeaderText] = field(default_factory=dict)
 
 
 class LostTable(Frozen, frozen=True):

@@ -33,6 +33,8 @@ Value = str | bool | int | float | list[Any] | dict[str, Any]
 Dataset = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,96}$")]
 SECRET_PREFIX = "EMS_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """What stands before a Worker secret's name in the environment variable that holds its value."""
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+HeaderText = Annotated[str, Meta(pattern=r"^[ -~]*$")]
 FileName = Annotated[str, Meta(min_length=1)]
 Arguments = Annotated[tuple[str, ...], Meta(min_length=1)]
 """A command as an argument list; `python` as its first word means the interpreter that runs us."""

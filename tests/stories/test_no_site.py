@@ -26,7 +26,7 @@ pytestmark = pytest.mark.twin
 def lending(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """Give an operator of the other product, whose twin is up with data and a release."""
     folder = tmp_path_factory.mktemp("lending")
-    environment = dict(os.environ)
+    environment = {**os.environ, "EMS_SECRET_DESK_KEY": "key-of-the-desk"}
     started = twin.start(
         state=folder / "twin", account=ACCOUNT, zone=ZONE, project=PROJECT, root=root, environment=environment
     )

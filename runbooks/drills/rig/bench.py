@@ -135,6 +135,7 @@ class Bench:
             key=workload.key,
             per_second=workload.per_second,
             choices=self._choices(workload.body),
+            headers=workload.headers,
             ledger=str(ledger),
         )
         file = ledger.with_suffix(".orders.json")

@@ -34,7 +34,10 @@ MAX_BEHIND: Final = 1.0  # seconds; a backlog that is older is skipped, as users
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What to write: `choices` are the values that each field of the body is picked from. `ledger` is a file."""
+    """What to write: `choices` are the values that each field of the body is picked from, `headers` go with each.
+
+    `ledger` is a file.
+    """
 
     edge: str | None
     host: str
@@ -43,6 +46,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     per_second: float
     choices: dict[str, list[msgspec.Raw]]
     ledger: str
+    headers: dict[str, str] = {}
 
 
 class Workload:
@@ -93,7 +97,8 @@ class Workload:
     def _sent(self, request: str, content: bytes) -> Ended:
         orders = self._orders
         visitor = f"203.0.113.{uuid.UUID(request).int % VISITORS + 1}"
-        headers = {"content-type": "application/json", "idempotency-key": request, "twin-visitor": visitor}
+        own = {"content-type": "application/json", "idempotency-key": request, "twin-visitor": visitor}
+        headers = {name.lower(): value for name, value in orders.headers.items()} | own
         try:
             answer = self._edge.send(ORDER, orders.host, orders.path, body=content, headers=headers)
         except AnswerLost as error:

@@ -14,6 +14,7 @@ async function answer(request, env, sql) {
   }
   if (pathname !== "/loans") return new Response("no such page", { status: 404 });
   if (request.method === "POST") {
+    if (request.headers.get("x-desk") !== env.DESK_KEY) return new Response("who are you?", { status: 401 });
     const { book } = await request.json();
     const [loan] = await sql`insert into lending.loans (book) values (${book}) returning number, book`;
     return Response.json(loan, { status: 201 });

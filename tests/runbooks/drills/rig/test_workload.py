@@ -28,11 +28,13 @@ class Api(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     seen: list[tuple[str, dict[str, object]]]
+    keys: set[str | None]
 
     def do_POST(self) -> None:
         """Answer by turns."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         turn = len(self.seen)
+        self.keys.add(self.headers["authorization"])
         self.seen.append((str(self.headers["idempotency-key"]), body))
         if turn % 5 == 4:
             self.close_connection = True
@@ -52,7 +54,7 @@ class Api(BaseHTTPRequestHandler):
 @pytest.fixture
 def orders(tmp_path: Path) -> Iterator[Path]:
     """Give orders for a little API that answers by turns."""
-    Api.seen = []
+    Api.seen, Api.keys = [], set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -65,6 +67,7 @@ def orders(tmp_path: Path) -> Iterator[Path]:
         per_second=50,
         choices={"rider_id": [msgspec.Raw(b"7"), msgspec.Raw(b"8")], "note": [msgspec.Raw(b'"a"')]},
         ledger=str(tmp_path / "ledger.jsonl"),
+        headers={"Authorization": "Bearer x", "Idempotency-Key": "never"},
     )
     file.write_bytes(msgspec.json.encode(wanted))
     yield file
@@ -74,7 +77,7 @@ def orders(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_every_answer_is_in_the_ledger(root: Path, orders: Path) -> None:
-    """Accepted writes have their row, others how they ended; request ids and bodies are those that were sent."""
+    """Accepted writes have their row, others how they ended; ids, bodies and headers are those that were sent."""
     process = subprocess.Popen([sys.executable, "-m", "runbooks.drills.rig.workload", str(orders)], cwd=root)
     deadline = time.monotonic() + 20
     while len(Api.seen) < 25 and time.monotonic() < deadline:
@@ -83,6 +86,7 @@ def test_every_answer_is_in_the_ledger(root: Path, orders: Path) -> None:
     assert process.wait(10) == 0
     writes = read_ledger(orders.with_name("ledger.jsonl"))
     assert {write.request: write.body for write in writes} == dict(Api.seen)
+    assert Api.keys == {"Bearer x"}
     assert {write.body["rider_id"] for write in writes} == {7, 8}
     outcomes = [write.outcome for write in writes]
     assert {outcome: outcomes.count(outcome) > 2 for outcome in set(outcomes)} == {
