@@ -175,7 +175,8 @@ class Bench:
                     return look
             time.sleep(LOOK)
         writes = read_ledger(ledger) if ledger.is_file() else ()
-        seen = "; ".join(watch.look().faults) or f"{len(writes)} requests, {len(_accepted(ledger))} accepted"
+        refused = next((f" (answered {write.why})" for write in writes if write.why), "")
+        seen = "; ".join(watch.look().faults) or f"{len(writes)} requests, {len(_accepted(ledger))} accepted{refused}"
         message = f"before the fault: expected accepted writes for {wanted:g} s and no fault, got: {seen}"
         raise NotSo(message)
 

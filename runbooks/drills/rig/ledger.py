@@ -44,7 +44,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", omit_default
 
 @dataclass(frozen=True)
 class Write:
-    """One request, whole. `ended` is None while its answer is unknown."""
+    """One request, whole. `ended` is None while its answer is unknown; `why` is how it was answered unless accepted."""
 
     request: str
     sent: datetime
@@ -52,6 +52,7 @@ class Write:
     outcome: Outcome
     body: dict[str, Any]
     row: dict[str, Any]
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def _write(sent: Sent, ended: Ended | None) -> Write:
         outcome=ended.outcome if ended else "unanswered",
         body=sent.body,
         row=row,
+        why=f"{ended.status or 'no answer'} {ended.why}".strip() if ended and ended.outcome != "accepted" else "",
     )
 
 

@@ -96,6 +96,8 @@ def test_every_answer_is_in_the_ledger(root: Path, orders: Path) -> None:
         "unanswered": True,
     }
     assert all(write.row["rider_id"] == write.body["rider_id"] for write in writes if write.outcome == "accepted")
+    assert {write.why[:3] for write in writes if write.outcome in ("refused", "failed")} == {"503", "500"}
+    assert {write.why for write in writes if write.outcome == "accepted"} == {""}
     assert all(write.ended and write.ended >= write.sent for write in writes)
 
 
