@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,8 @@ AFRESH: Final = "set session authorization default; reset role; reset all"
 LONGEST: Final = 3600.0  # seconds for one program
 LOOK_AGAIN: Final = 0.05  # seconds between looks at a dump's progress
 JOBS: Final = 2  # tables that are copied at the same time: more would be felt by the application
+SETS_MORE: Final = 17
+"""From this version on pg_restore begins with `SET transaction_timeout`, which older servers refuse."""
 LOADERS: Final = 4  # tables and indexes that are loaded at the same time: nobody else is served meanwhile
 LATER: Final = re.compile(
     "could not connect|connection to server|server closed the connection|Connection refused"
@@ -104,7 +107,7 @@ class Programs:
         arguments = [
             f"--encoding={encoding}",
             "--format=directory",
-            "--compress=gzip:1",
+            "--compress=1",  # gzip; older versions know no name for it
             f"--lock-wait-timeout={LOCK_WITHIN}s",
             "--no-password",
             "--no-sync",
@@ -197,23 +200,38 @@ class Programs:
         return {name: value for name, value in self.environment.items() if not name.startswith("PG")}
 
     def find(self, name: str) -> Path:
-        """Return the program to use. Raises Refused with the command that installs one, Unreachable."""
-        if self.database.is_local:
-            return own_program(name)
-        with self.database.reading() as session:
-            server = int(session.value("show server_version_num")) // 10_000
-        found = [
-            (major, path) for path in _installed(name, self.environment.get("PATH", "")) if (major := _major(path))
-        ]
-        fitting = [(major, path) for major, path in found if major >= server]
+        """Return the program to use. Raises Refused with the command that installs one, Unreachable.
+
+        Of those that are new enough the one next to the server's own version: a dump by a newer one is read by newer
+        ones alone, and those set what an older server does not know.
+        """
+        own = [own_program(name)] if self.database.is_local else []
+        try:
+            with self.database.reading() as session:
+                server = int(session.value("show server_version_num")) // 10_000
+        except Unreachable:
+            if own:
+                return own[0]
+            raise
+        if own and _major(own[0]) == server:
+            return own[0]
+        found = [(major, path) for path in (*own, *_installed(name, self.environment.get("PATH", "")))
+                 if (major := _major(path))]  # fmt: skip
+        fitting = [(major, path) for major, path in found if _fits(name, major, server)]
         if not fitting:
             listed = ", ".join(f"{path} ({major})" for major, path in found) or "none"
+            below = f", below {SETS_MORE}," if name == "pg_restore" and server < SETS_MORE else ""
             message = (
                 f"{name}: the database {self.database.where} is PostgreSQL {server}; expected a {name} of version "
-                f"{server} or newer on this machine, found {listed}."
+                f"{server} or newer{below} on this machine, found {listed}."
             )
             raise Refused(message, next_command=f"apt-get install postgresql-client-{server}")
-        return max(fitting)[1]
+        return min(fitting)[1]
+
+
+def _fits(name: str, major: int, server: int) -> bool:
+    """Tell whether a program of this version may work on a server of that one."""
+    return major >= server and (name != "pg_restore" or major < SETS_MORE or server >= SETS_MORE)
 
 
 def _without_rows(said: str) -> str:
@@ -256,6 +274,7 @@ def _major(program: Path) -> int:
     return int(_version(program).partition(".")[0] or 0)
 
 
+@cache
 def _version(program: Path) -> str:
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
     found = re.search(r"\d+(?:\.\d+)*", done.stdout)

@@ -31,7 +31,11 @@ QUICK: Final = ("synchronous_commit=off", "maintenance_work_mem=256MB")
 NO_TRIGGERS: Final = "session_replication_role=replica"
 """Rows come in any order: what a trigger or a foreign key would say of them was said when they were written."""
 
-BECOME: Final = "select rolname from pg_roles where pg_has_role(oid, 'set') or rolname = current_user"
+BECOME: Final = (
+    "select rolname from pg_roles where rolname = current_user or pg_has_role(oid,"
+    " case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)"
+)
+"""The roles whose objects our role may make. Before version 16 every member might."""
 SCHEMAS: Final = "select nspname from pg_namespace"
 OWNERS: Final = "select nspname, pg_get_userbyid(nspowner) from pg_namespace"
 

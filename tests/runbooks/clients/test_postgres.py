@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runbooks.clients.postgres import Postgres
-from runbooks.clients.postgres_programs import Programs
+from runbooks.clients.postgres_programs import Programs, _fits
 from runbooks.model.errors import ActError, CheckError, Refused, Unreachable
 from runbooks.model.reconciliation import SPOIL
 
@@ -205,3 +205,18 @@ def test_no_program_that_fits_is_said(database: Postgres, tmp_path: Path, monkey
     with pytest.raises(Refused, match=r"expected a pg_dump of version 18 or newer .*pg_dump \(9\)") as raised:
         Programs(database, tmp_path, {"PATH": str(tmp_path)}).find("pg_dump")
     assert raised.value.next_command == "apt-get install postgresql-client-18"
+
+
+@pytest.mark.parametrize(
+    ("name", "major", "server", "fits"),
+    [
+        ("pg_dump", 14, 15, False),
+        ("pg_dump", 18, 15, True),
+        ("pg_restore", 16, 15, True),
+        ("pg_restore", 17, 16, False),  # SET transaction_timeout: unrecognized configuration parameter
+        ("pg_restore", 18, 17, True),
+    ],
+)
+def test_a_program_fits_a_server(name: str, major: int, server: int, *, fits: bool) -> None:
+    """None that is older; and no pg_restore that says more than the server understands."""
+    assert _fits(name, major, server) is fits
