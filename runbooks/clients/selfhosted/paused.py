@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 PORT: Final = 5432
 POLL: Final = 0.01
 STOPS_WITHIN: Final = 300.0  # seconds for its last checkpoint
-FATAL: Final = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
+FATAL: Final = re.compile(
+    r"(?:FATAL|PANIC):\s+(?!\s|the database system is )(.*)"
+)  # that is said to who asks meanwhile
 STATE: Final = """
 select pg_is_in_recovery(), case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end,
        pg_last_wal_replay_lsn() - '0/0'
