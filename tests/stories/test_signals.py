@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.twin
 
 ROLLBACK = SUBJECTS["rollback"]
+COPIES = "step started copy the present"
 HANGS = 1.2  # seconds; more than a run needs to end
 UNDER_WAY = 0.2  # seconds after its intent in which a request has been sent
 
@@ -138,7 +139,7 @@ def test_a_restore_from_a_terminal_that_is_closed(place: Place) -> None:
     place.rest()
     point, since = place.point(), place.calls()
     process = Typed(typed(place, point, RESTORE))
-    until(lambda: "pg_dump" in children(process.pid).values(), process)
+    until(lambda: COPIES in kinds(point) and "pg_dump" in children(process.pid).values(), process)
     process.hang_up()
     code, _ = process.end()
     assert (code, kinds(point)[-2:]) == (3, ["held copy the present", "paused"])
@@ -156,8 +157,10 @@ def test_a_restore_from_a_terminal_that_is_closed(place: Place) -> None:
 def test_programs_end_with_a_killed_run(place: Place) -> None:
     """Kill -9 while pg_dump copies: nothing of it is left at work."""
     place.rest()
-    process = Typed(typed(place, place.point(), RESTORE))
+    point = place.point()
+    process = Typed(typed(place, point, RESTORE))
     programs: dict[int, str] = {}
+    until(lambda: COPIES in kinds(point), process)
     until(lambda: bool(programs.update(children(process.pid)) or "pg_dump" in programs.values()), process)
     process.send(signal.SIGKILL)
     code, _ = process.end()

@@ -91,8 +91,9 @@ class Sdk:
         return f"{word}-{next(self._numbers)}"
 
     def metadata(self, *bindings: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - the provider's own
-        """Return the metadata of an upload."""
-        return {"main_module": "index.js", "compatibility_date": DATE, "bindings": list(bindings), **more}
+        """Return the metadata of an upload, placed: of an empty placement the client's model knows nothing."""
+        fixed = {"main_module": "index.js", "compatibility_date": DATE, "placement": {"mode": "smart"}}
+        return {**fixed, "bindings": list(bindings), **more}
 
     def script_with(self, *bindings: dict[str, Any]) -> str:
         """Upload and deploy a new script and return its name."""
