@@ -128,6 +128,23 @@ def test_what_is_held_is_not_interrupted() -> None:
         assert stop.asked == "SIGTERM"
 
 
+def test_what_was_held_is_interrupted_again() -> None:
+    """Taken up again, the work is interrupted by the signal that came meanwhile, or by the next one."""
+    with Stop() as stop:
+
+        def work(*, meanwhile: bool) -> str:
+            stop.hold()
+            if meanwhile:
+                send(signal.SIGTERM)
+            stop.again(AT_ONCE)
+            return send(signal.SIGINT)
+
+        with pytest.raises(StopNow, match="SIGINT"):
+            stop.during(AT_ONCE, partial(work, meanwhile=False))
+    with Stop() as stop, pytest.raises(StopNow, match="SIGTERM"):
+        stop.during(AT_ONCE, partial(work, meanwhile=True))
+
+
 def test_after_leaving_no_signal_is_heard() -> None:
     """What a finished command exits with is not changed by a signal that comes at its very end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
