@@ -69,7 +69,8 @@ class Users:
         """Book until it is over."""
         while not self.over.wait(0.05):
             note = uuid.uuid4().hex
-            headers = {"host": "api.ems.example", "idempotency-key": note, "twin-visitor": "203.0.113.77"}
+            visitor = f"203.0.113.{1 + len(self.told) % 250}"  # many people: one would be held to the rate limit
+            headers = {"host": "api.ems.example", "idempotency-key": note, "twin-visitor": visitor}
             answer = httpx.post(
                 f"{self.operator.addresses.edge}/api/bookings", json={**self.body, "note": note}, headers=headers
             )
