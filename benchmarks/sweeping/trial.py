@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.signal_sweep import AGREED, last_line
 from benchmarks.sweeping.typed import Typed
 from runbooks.model.errors import Exit
+from runbooks.steps.recovery.outage import FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 OUTAGE: Final = 60.0  # seconds until what is broken for good is mended: a recovery waits for longer than anybody here
 LOOK: Final = 0.05  # seconds between looks at a command at work
 PLAIN: Final = {"TERM": "dumb"}  # what is shown is shown once
-AROUND: Final = "--without-cloudflare"
 AGAIN: Final = re.compile(r"to look again: (invoke .*)")
 
 
@@ -60,7 +60,7 @@ class Trial:
         again = AGAIN.search(self.shown)
         for line in (again[1] if again else "", last_line(self.shown)):
             words = shlex.split(line)[1:] if line.startswith("invoke ") else []
-            words = self.first if AROUND in words else words
+            words = self.first if FLAG in words else words
             words += [] if "--yes" in words or not words else AGREED
             if words and (words != self.words or line == last_line(self.shown)):
                 return words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Evidence: TypeAlias = Mapping[str, Json]
@@ -51,6 +51,10 @@ class NoUndo:
     """There is no way back by this step; `because` says why, and what is the way back instead."""
 
     because: str
+
+
+ONLY_READS: Final = NoUndo("it only reads")
+"""The way back of a step that changes nothing."""
 
 
 @dataclass(frozen=True)

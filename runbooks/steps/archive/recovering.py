@@ -16,7 +16,7 @@ from runbooks.clients.selfhosted.bases import check_base
 from runbooks.clients.selfhosted.files import copy_base, keep_settings
 from runbooks.clients.selfhosted.paused import Paused, Target
 from runbooks.clients.selfhosted.wal import spoken
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import ActError, CheckError, NotSo
 from runbooks.model.reconciliation import SWITCH_WAL
 from runbooks.steps.archive.finding import CannotReach, Chosen, look
@@ -166,7 +166,7 @@ def find_whole(recovery: Recovery) -> Step:
         effect=Effect.READ,
         holds=holds,
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=1.0,
         deadline=LONG,
     )

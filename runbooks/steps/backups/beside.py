@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from runbooks.clients.postgres import sql
 from runbooks.clients.postgres_programs import Programs
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, NoUndo, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import FETCHED, contents_of, fetch
@@ -178,7 +178,7 @@ def find_equal(
         effect=Effect.READ,
         holds=holds,
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=2.0,
         deadline=LONG,
     )

@@ -13,7 +13,7 @@ import msgspec
 from runbooks.clients.postgres_programs import Programs, own_extensions, own_version
 from runbooks.clients.scratch.folder import private_folder
 from runbooks.clients.scratch.postgres import Missing, scratch
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import ActError, CheckError, Refused
 from runbooks.model.reconciliation import LOAD_BACKUP
 from runbooks.steps.backups.fetching import contents_of, fetch
@@ -164,7 +164,7 @@ def restore_and_compare(proving: Proving, *, name: str) -> Step:
         effect=Effect.READ,
         holds=holds,
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=5.0,
         deadline=4 * 3600.0,
     )
@@ -186,7 +186,7 @@ def find_it_good(backup: str, *, of: str, name: str) -> Step:
         effect=Effect.READ,
         holds=holds,
         act=lambda _sight: None,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=0.1,
         deadline=1.0,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Evidence, Held, Json, No, Settling, Sight, Step, Yes
 from runbooks.model.errors import NotSo, Unreachable
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ IN_A_ROW: Final = 3
 PROPAGATION: Final = 30.0
 """Seconds within which a deployment must have reached the edge; Cloudflare says "seconds", seen 2026: below 10."""
 LOOK_AGAIN: Final = 0.1  # seconds between looks at the edge
-ONLY_READS: Final = NoUndo("it only reads")
 
 Clock = Callable[[], datetime]
 Version = Callable[[Sight], str | None]

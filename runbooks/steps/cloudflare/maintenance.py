@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def edge_is_stopped(edge: Edge, host: str, path: str, *, version: str, name: str
         effect=Effect.READ,
         holds=holds,
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=0.1,
         deadline=WITHIN,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runbooks.clients.cloudflare import Cloudflare, Share
-from runbooks.engine.step import Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Evidence, Held, Json, No, NoUndo, Settling, Sight, Step, Yes
 from runbooks.model.errors import NotSo, Unreachable
 from runbooks.steps.cloudflare.edge import Clock, Headers, health_faults, of_stage, smoke_faults
 from runbooks.steps.cloudflare.workers import Traffic
@@ -162,7 +162,7 @@ def error_rate_stays_low(watch: Watch, *, name: str) -> Step:
         effect=Effect.READ,
         holds=lambda _sight: Yes(seen),
         act=watch.act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=seconds,
         deadline=seconds * 2 + 60.0,
     )
@@ -199,6 +199,6 @@ def see_way_back(
         effect=Effect.READ,
         holds=lambda _sight: Yes({}),
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=0.01,
     )

@@ -16,7 +16,7 @@ import msgspec
 
 from runbooks.clients.outside.outsider import Outsider
 from runbooks.clients.supabase import Cidrs, Restrictions, Supabase, cidrs_of
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import ActRefused, Refused
 from runbooks.steps.database.server import must_answer
 
@@ -178,7 +178,7 @@ class Seen:
             effect=Effect.READ,
             holds=self.holds,
             act=lambda _sight: None,  # `holds` looks until the deadline
-            undo=NoUndo("it only reads"),
+            undo=ONLY_READS,
             expect=0.5,
             deadline=within,
         )

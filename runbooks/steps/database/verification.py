@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from runbooks.clients.postgres import identifier, sql
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import CheckError, NotSo, NotThere, Unreachable
 from runbooks.steps.database.proof.comparing import Weight
 from runbooks.steps.database.proof.definitions import noted_definitions
@@ -99,7 +99,7 @@ def verify(
         effect=Effect.READ,
         holds=holds,
         act=act,
-        undo=NoUndo("it only reads"),
+        undo=ONLY_READS,
         expect=1.0,
         deadline=2 * seconds + 600.0,
     )

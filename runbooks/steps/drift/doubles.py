@@ -5,9 +5,9 @@ The provider sends a POST again after a lost answer, without a key (recorded 202
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runbooks.engine.step import Effect, Evidence, Json, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Evidence, Json, Sight, Step, Yes
 from runbooks.model.account import Difference, Kind
 from runbooks.model.errors import CheckError
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from infra.stack import Stack
     from runbooks.clients.account import Account
-
-NOTHING: Final = NoUndo("it only reads")
 
 
 def doubled(account: Account, stack: Stack, *, known: Collection[str]) -> Iterator[Difference]:
@@ -67,6 +65,6 @@ def see_doubles(account: Account, stack: Stack, *, after: str, name: str) -> Ste
         effect=Effect.READ,
         holds=lambda _sight: Yes(seen),
         act=act,
-        undo=NOTHING,
+        undo=ONLY_READS,
         expect=0.1,
     )

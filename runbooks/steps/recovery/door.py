@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import Refused
 from runbooks.steps.cloudflare.edge import IN_A_ROW, LOOK_AGAIN, PROPAGATION, any_version, serves
 from runbooks.steps.cloudflare.maintenance import edge_is_stopped
@@ -149,7 +149,7 @@ class StoppedAtDoor(StoppedAtEdge):
             effect=Effect.READ,
             holds=shut.holds,
             act=lambda _sight: None,  # `holds` looks until the deadline
-            undo=NoUndo("it only reads"),
+            undo=ONLY_READS,
             expect=0.5,
             deadline=self.settings.stack.database.waits.restricted,
         )

@@ -16,7 +16,7 @@ from infra.stack import NEEDS
 from runbooks.clients.cloudflare_secrets import CODE_OF, root_of
 from runbooks.clients.pages import Pages
 from runbooks.clients.postgres import identifier, sql
-from runbooks.engine.step import Effect, Held, Json, No, NoUndo, Sight, Step, Yes
+from runbooks.engine.step import ONLY_READS, Effect, Held, Json, No, Sight, Step, Yes
 from runbooks.model.errors import CheckError, Refused
 from runbooks.steps.cloudflare.workers import SHORT
 from runbooks.steps.recovery.strategy import ByDump
@@ -234,7 +234,7 @@ def fits_whole(database: Postgres, stack: Stack, whole: Whole, reached: Reached,
             effect=Effect.READ,
             holds=holds,
             act=lambda _sight: None,
-            undo=NoUndo("it only reads"),
+            undo=ONLY_READS,
             expect=0.1,
             deadline=30.0,
         ),
